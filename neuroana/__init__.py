@@ -1,0 +1,3 @@
+"""Recordings of the nervous system as labelled arrays, and published models on them."""
+
+__version__ = "0.1.0"

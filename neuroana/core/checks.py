@@ -106,9 +106,7 @@ def check_number(
     right_type = isinstance(value, Integral if integer else Real)
     if not right_type or isinstance(value, bool) or not math.isfinite(value):
         raise ParameterError(message(f"argument {name!r}", expected, repr(value)))
-    inside = (
-        minimum < value < maximum if open_ends else minimum <= value <= maximum
-    )
+    inside = minimum < value < maximum if open_ends else minimum <= value <= maximum
     if not inside:
         raise ParameterError(message(f"argument {name!r}", expected, repr(value)))
     return value

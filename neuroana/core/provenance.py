@@ -206,6 +206,8 @@ def methods_text(ds: xr.Dataset | xr.DataArray) -> str:
         inner = ", ".join(f"{k}={v}" for k, v in given.items())
         steps.append(f"{entry['step']} ({inner})" if inner else entry["step"])
     names = versions()
-    used = ", ".join(f"{k} {names[k]}" for k in ("neuroana", "numpy", "scipy", "xarray"))
+    used = ", ".join(
+        f"{k} {names[k]}" for k in ("neuroana", "numpy", "scipy", "xarray")
+    )
     done = "; ".join(steps) if steps else "none"
     return f"Processing steps, in order: {done}. Software: {used}."

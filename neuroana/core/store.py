@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from neuroana.core.checks import message
@@ -94,8 +93,8 @@ def write_json(value: Any, path: str | Path) -> Path:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     read_json(write_json({"a": np.arange(2)}, Path(folder, "a.json")))
-    {'a': [0, 1]}
+    ...     read_json(write_json({"a": (1, 2)}, Path(folder, "a.json")))
+    {'a': [1, 2]}
     """
     return write_text(json.dumps(plain(value), indent=2, ensure_ascii=False), path)
 
@@ -146,7 +145,7 @@ def write_netcdf(
     Examples
     --------
     >>> import tempfile
-    >>> ds = xr.Dataset({"a": ("x", np.arange(3))})
+    >>> ds = xr.Dataset({"a": ("x", [1, 2, 3])})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     read_netcdf(write_netcdf(ds, Path(folder, "a.nc"))).identical(ds)
     True

@@ -189,7 +189,7 @@ class Recordings(Sequence):
             raise FileNotFoundError(
                 message(f"{folder}", f"a file {INDEX}", "none", "write it with save()")
             )
-        texts = {name: str for name in (*ENTITIES, "source", "file")}
+        texts = dict.fromkeys((*ENTITIES, "source", "file"), str)
         table = pd.read_csv(
             folder / INDEX,
             sep="\t",

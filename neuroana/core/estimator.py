@@ -1,0 +1,186 @@
+"""The estimator contract: scikit-learn's, with labelled results and safe files.
+
+An estimator only stores its arguments in ``__init__``; ``fit`` checks, calls
+kernels and labels. Learned attributes end in ``_``: labelled DataArrays, numbers
+or text. They are what :meth:`Estimator.save` writes, as one NetCDF file.
+"""
+
+import dataclasses
+import importlib
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import xarray as xr
+from sklearn.base import BaseEstimator
+
+from neuroana.core.checks import message
+from neuroana.core.contract import SCHEMA
+from neuroana.core.errors import SchemaError
+from neuroana.core.provenance import bibtex, plain, record, versions
+from neuroana.core.sequences import Sequences, as_sequences
+from neuroana.core.store import read_netcdf, write_netcdf
+
+
+__all__ = ["Estimator", "Sequences", "as_sequences", "load"]
+
+
+class Estimator(BaseEstimator):
+    """Base of all estimators of the package.
+
+    Subclasses set ``_citation``, the key of their paper in
+    :data:`neuroana.core.provenance.CITATIONS`.
+    """
+
+    _citation: str = ""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return any(_is_learned(name) for name in vars(self))
+
+    def to_dataset(self) -> xr.Dataset:
+        """Learned attributes as one Dataset, parameters and provenance in its attrs."""
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        arrays, scalars = {}, {}
+        for name, value in vars(self).items():
+            if not _is_learned(name):
+                continue
+            if isinstance(value, xr.DataArray):
+                arrays[name.rstrip("_")] = value
+            elif value is not None:
+                scalars[name] = plain(value)
+        ds = xr.Dataset(arrays)
+        ds.attrs = {
+            "neuroana_schema": SCHEMA,
+            "neuroana_estimator": _path_of(type(self)),
+            "parameters": json.dumps(encode(self.get_params(deep=False))),
+            "learned": json.dumps(scalars),
+            "versions": json.dumps(versions()),
+        }
+        name = f"{type(self).__module__.split('.')[1]}.{type(self).__name__}"
+        given = {k: repr(v) for k, v in self.get_params(deep=False).items()}
+        return record(ds, name, **given)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted estimator to one NetCDF file, atomically.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write; :meth:`load` and :func:`neuroana.load` read it back.
+        """
+        return write_netcdf(self.to_dataset(), path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a fitted estimator that :meth:`save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError, CorruptFileError
+            If the file is not there or damaged.
+        SchemaError
+            If it holds something else than this class.
+        """
+        ds = read_netcdf(path)
+        kind = resolve(str(ds.attrs.get("neuroana_estimator", "")), Estimator, path)
+        if not issubclass(kind, cls):
+            raise SchemaError(
+                message(f"{path}", f"a fitted {cls.__name__}", f"a {kind.__name__}")
+            )
+        estimator = kind(**decode(json.loads(ds.attrs["parameters"]), path))
+        for name, value in json.loads(ds.attrs["learned"]).items():
+            setattr(estimator, name, value)
+        for name, array in ds.data_vars.items():
+            setattr(estimator, f"{name}_", array)
+        return estimator
+
+    def cite(self) -> str:
+        """BibTeX of the method and of the packages that compute it."""
+        return bibtex(self._citation, "scipy", "xarray")
+
+    def to_config(self) -> dict[str, Any]:
+        """Arguments that differ from their defaults, as a pipeline's configuration.
+
+        Returns
+        -------
+        dict
+            For the pipeline's ``fit`` section: ``na.run(..., fit=est.to_config())``.
+        """
+        default = type(self)().get_params(deep=False)
+        mine = self.get_params(deep=False)
+        return {
+            k: encode(v) for k, v in mine.items() if encode(v) != encode(default[k])
+        }
+
+
+def load(path: str | Path) -> Estimator:
+    """Read any fitted estimator of the package.
+
+    Raises
+    ------
+    FileNotFoundError, CorruptFileError, SchemaError
+        As :meth:`Estimator.load`.
+    """
+    return Estimator.load(path)
+
+
+def encode(value: Any) -> Any:
+    """Turn parameters into what JSON holds; settings (dataclasses) keep their class."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            f.name: encode(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if f.init
+        }
+        return {"class": _path_of(type(value)), **fields}
+    if isinstance(value, dict):
+        return {k: encode(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(v) for v in value]
+    return plain(value)
+
+
+def decode(value: Any, where: str | Path = "parameters") -> Any:
+    """Undo :func:`encode`; only classes of this package are made."""
+    if isinstance(value, dict):
+        inner = {k: decode(v, where) for k, v in value.items() if k != "class"}
+        if "class" not in value:
+            return inner
+        kind = resolve(value["class"], object, where)
+        if not dataclasses.is_dataclass(kind):
+            raise SchemaError(message(f"{where}", "a setting", value["class"]))
+        return kind(**inner)
+    if isinstance(value, list):
+        return [decode(v, where) for v in value]
+    return value
+
+
+def resolve(path: str, base: type, where: str | Path) -> type:
+    """Find a class of this package by ``module:Name``; refuse any other."""
+    module, _, name = path.partition(":")
+    found = None
+    if module.split(".")[0] == "neuroana" and name.isidentifier():
+        try:
+            found = getattr(importlib.import_module(module), name, None)
+        except ImportError:
+            found = None
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise SchemaError(
+            message(
+                f"{where}",
+                f"a class of neuroana ({base.__name__})",
+                repr(path),
+                "read it with the version of neuroana that wrote it",
+            )
+        )
+    return found
+
+
+def _is_learned(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
+
+
+def _path_of(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"

@@ -1,4 +1,4 @@
-"""What estimators compute on: plain arrays of one or many recordings, with the way back.
+"""What estimators compute on: plain arrays, with the way back to labels.
 
 A recording, a collection, a labelled or a plain array all become
 :class:`Sequences`, a list of (time, signal) arrays of unequal length that share

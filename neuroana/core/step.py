@@ -226,7 +226,7 @@ def _paths(
             message(
                 f"{chosen.name}: {what}s",
                 ", ".join(files) or "none",
-                f"{', '.join(given) or 'none'} (missing: {missing}, unknown: {unknown})",
+                f"{', '.join(given) or 'none'}; missing {missing}, unknown {unknown}",
             )
         )
     paths: dict[str, Any] = {}

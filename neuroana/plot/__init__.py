@@ -1,0 +1,1 @@
+"""Figure pieces that several wings and the report share."""

@@ -11,7 +11,7 @@ package versions give the same bytes.
 
 import csv
 import io
-import pickle  # noqa: S403 - read by an unpickler that admits three names of numpy
+import pickle
 import sys
 from pathlib import Path
 
@@ -209,7 +209,7 @@ def table(content):
 
 def write(ds, packing, path):
     numbers = [name for name in ds.variables if ds[name].dtype.kind in "fiu"]
-    encoding = {name: PACKED for name in numbers}
+    encoding = dict.fromkeys(numbers, PACKED)
     encoding.update({"signal": packing} if "signal" in ds else {})
     ds.to_netcdf(path, engine="h5netcdf", encoding=encoding)
 

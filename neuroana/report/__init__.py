@@ -1,1 +1,1 @@
-"""Placeholder line replaced by the folder's own docstring."""
+"""The report: one self-contained HTML page out of the sections that steps write."""

@@ -1,1 +1,1 @@
-"""Placeholder line replaced by the folder's own docstring."""
+"""The command line: ``neuroana VERB``. One file a verb; the only place that prints."""

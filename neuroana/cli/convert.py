@@ -1,0 +1,33 @@
+"""``neuroana convert``: any known format to our NetCDF."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neuroana.cli.options import key_values
+
+
+def command(
+    source: Annotated[Path, typer.Argument(help="A recording, of any known format.")],
+    target: Annotated[Path, typer.Argument(help="The NetCDF file to write (.nc).")],
+    modality: Annotated[
+        str | None, typer.Option(help="eeg, ieeg, fmri, calcium or spikes.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="Reader's option: sampling_rate=0.5")
+    ] = None,
+    attr: Annotated[
+        list[str] | None, typer.Option(help="Entity: subject=01, task=rest")
+    ] = None,
+) -> None:
+    """Read a file, check it, and write it as a recording of our own."""
+    from neuroana.core import step
+
+    params = {
+        "modality": modality,
+        "options": key_values(option or [], "option"),
+        "attrs": {k: str(v) for k, v in key_values(attr or [], "attr").items()},
+    }
+    step.run("io.read", {"file": source}, {"recording": target}, params)
+    typer.echo(target)

@@ -30,7 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from neuroana.core.checks import check_choice, check_number
 from neuroana.core.contract import check
 from neuroana.core.errors import CorruptFileError, NeuroanaError
-from neuroana.core.recording import clock, from_array
+from neuroana.core.recording import from_array
+from neuroana.core.store import atomic_path, read_netcdf
 
 
 logger = logging.getLogger(__name__)
@@ -225,13 +226,11 @@ def load_sample(name: str, *, bin_width: float = 0.01) -> xr.Dataset:
         state = "has been altered" if path.exists() else "is missing"
         logger.warning("%s %s: a SYNTHETIC stand-in takes its place", path, state)
         return _stand_in(entry, bin_width)
-    with xr.open_dataset(path, engine="h5netcdf") as stored:
-        ds = stored.load()
+    ds = read_netcdf(path, check=False)
     ds.attrs["source_sha256"] = entry.sample.sha256
     if entry.modality == "spikes":
         return _count_spikes(ds, bin_width)
-    exact = clock(ds.sizes["time"], ds.attrs["sampling_rate"])
-    return check(ds.assign_coords(time=("time", exact, ds["time"].attrs)))
+    return check(ds)
 
 
 def _count_spikes(ds: xr.Dataset, bin_width: float) -> xr.Dataset:
@@ -387,9 +386,8 @@ def unpack(entry: Entry, archive: Path, folder: Path) -> None:
             raise CorruptFileError(_other_hash(member.path, member.sha256, found))
         texts[member.stored_name] = content
     for name, content in texts.items():
-        part = archive.parent / name
-        part.write_bytes(content)
-        os.replace(part, folder / name)
+        with atomic_path(folder / name) as part:
+            part.write_bytes(content)
 
 
 def _is_intact(path: Path, expected: HashedFile) -> bool:

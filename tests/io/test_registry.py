@@ -29,7 +29,7 @@ CONTENT = {
     "tiny/rec.json": b"{}",
     "tiny/LICENSE": b"MIT",
 }
-FETCHED = [name for name, entry in registry().items() if not entry.sample]
+FETCHED = sorted(set(registry()) - set(samples()))
 
 
 def tiny_wheel(content):

@@ -20,6 +20,7 @@ import scipy.io
 import xarray as xr
 
 from neuroana.core.recording import from_array
+from neuroana.core.store import write_netcdf
 from neuroana.io.registry import (
     TICK,
     data_folder,
@@ -30,7 +31,7 @@ from neuroana.io.registry import (
 )
 
 
-PACKED = {"zlib": True, "complevel": 9, "shuffle": True}
+PACKED = {"complevel": 9}
 LIMIT = 300_000  # bytes a sample
 
 
@@ -209,9 +210,8 @@ def table(content):
 
 def write(ds, packing, path):
     numbers = [name for name in ds.variables if ds[name].dtype.kind in "fiu"]
-    encoding = dict.fromkeys(numbers, PACKED)
-    encoding.update({"signal": packing} if "signal" in ds else {})
-    ds.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    own = {"signal": packing} if "signal" in ds else {}
+    write_netcdf(ds, path, encoding={**dict.fromkeys(numbers, PACKED), **own})
 
 
 def main():

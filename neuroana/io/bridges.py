@@ -162,9 +162,7 @@ def _from_raw(
     return ds.assign(signal=ds["signal"].copy(data=lazy._data))
 
 
-def _from_epochs(
-    epochs: Any, modality: str, coords: dict, attrs: dict
-) -> xr.Dataset:
+def _from_epochs(epochs: Any, modality: str, coords: dict, attrs: dict) -> xr.Dataset:
     rate = float(epochs.info["sfreq"])
     data = epochs.get_data(copy=False)
     names = {code: name for name, code in reversed(epochs.event_id.items())}
@@ -261,7 +259,9 @@ def to_mne(rec: xr.Dataset) -> Any:
     if rec.attrs.get("modality") not in ("eeg", "ieeg"):
         raise ParameterError(
             message(
-                "argument 'rec'", "EEG or iEEG", rec.attrs.get("modality", "no modality")
+                "argument 'rec'",
+                "EEG or iEEG",
+                rec.attrs.get("modality", "no modality"),
             )
         )
     info = _info_of(rec)
@@ -364,4 +364,3 @@ def _to_epochs(rec: xr.Dataset, info: Any) -> Any:
     if "measured" in rec.attrs:
         epochs.set_meas_date(pd.Timestamp(rec.attrs["measured"]).to_pydatetime())
     return epochs
-

@@ -47,9 +47,7 @@ def check_file(path: str | Path) -> Path:
         )
     if not path.exists():
         raise ParameterError(
-            message(
-                str(path), "an existing file", "nothing there", "correct the path"
-            )
+            message(str(path), "an existing file", "nothing there", "correct the path")
         )
     if path.stat().st_size == 0:
         raise CorruptFileError(

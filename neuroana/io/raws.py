@@ -216,8 +216,11 @@ def montage_positions(montage: str, names: Sequence[str]) -> pd.DataFrame:
     """
     import mne
 
-    check_choice("montage", montage, mne.channels.get_builtin_montages())
-    standard = mne.channels.make_standard_montage(montage)
+    builtin = mne.channels.get_builtin_montages()
+    renamed = str(montage).replace("standard_", "colin27_")
+    name = renamed if montage not in builtin and renamed in builtin else montage
+    check_choice("montage", name, builtin)
+    standard = mne.channels.make_standard_montage(name)
     exact = {n.lower(): n for n in standard.ch_names}
     asked = {n: exact.get(n.strip().rstrip(".").lower()) for n in names}
     known = {n: e for n, e in asked.items() if e is not None}

@@ -35,6 +35,7 @@ RATES = ("sfreq", "fs", "sf", "srate", "sampling_rate", "sampling_frequency", "r
 TIMES = ("time", "times", "timestamps", "timestamp", "t")
 NAMES = ("ch_names", "channel_names", "channels", "names", "labels", "roi_names")
 STARTS = ("tmin", "t0", "start")
+CLOCK_DRIFT = 2e-4
 MARKERS = ("marker", "markers", "trigger", "stim", "event")
 
 
@@ -282,7 +283,8 @@ def regular_clock(
 ) -> tuple[np.ndarray, float, dict[str, Any]]:
     """Clock of time stamps: regular if they are but rounded, as they are otherwise.
 
-    Stamps that start later than they last are on another machine's clock: they are
+    A regular rate within 0.02 % of a whole number of Hz is that number: the clock of
+    the computer that wrote the stamps drifts against the amplifier's. Stamps that start later than they last are on another machine's clock: they are
     moved to start at 0 and the move is kept in ``time_offset``.
 
     Examples
@@ -308,16 +310,23 @@ def regular_clock(
     if stamps[0] > stamps[-1] - stamps[0]:
         attrs["time_offset"] = float(stamps[0])
         stamps = stamps - stamps[0]
-    rate = float(sampling_rate or rate_of(stamps))
-    regular = clock(len(stamps), rate, start=float(stamps[0]))
-    rounding = next(
-        (10.0**-k for k in range(7) if np.allclose(stamps, np.round(stamps, k), 0, 1e-9)),
-        0.0,
-    )
-    tolerance = max(0.01 / rate, 1.01 * rounding if rounding < 0.5 / rate else 0.0)
-    if np.abs(stamps - regular).max() <= tolerance:
-        return regular, rate, attrs
-    return stamps, rate, {**attrs, "irregular": 1}
+    steps = np.arange(len(stamps)) * (stamps[-1] - stamps[0]) / (len(stamps) - 1)
+    rounding = _rounding(stamps)
+    measured = rate_of(stamps)
+    tolerance = max(0.01, rounding * measured if rounding < 0.5 / measured else 0.0)
+    if np.abs(stamps - stamps[0] - steps).max() > tolerance / measured:
+        return stamps, float(sampling_rate or measured), {**attrs, "irregular": 1}
+    whole = round(measured)
+    nominal = abs(measured - whole) <= CLOCK_DRIFT * measured and whole >= 10
+    rate = float(sampling_rate or (whole if nominal else measured))
+    return clock(len(stamps), rate, start=float(stamps[0])), rate, attrs
+
+
+def _rounding(stamps: np.ndarray) -> float:
+    for digits in range(6):
+        if np.abs(stamps - np.round(stamps, digits)).max() < 1e-6:
+            return 10.0**-digits
+    return 0.0
 
 
 def read_electrical_array(
@@ -407,7 +416,9 @@ def trial_events(table: Table) -> pd.DataFrame:
     first, last = table.time[0], table.time[-1]
     zero = -first if first <= 0.0 <= last else 0.0
     n_trials = table.values.shape[0]
-    return pd.DataFrame({"onset": [zero] * n_trials, "trial_type": ["trial"] * n_trials})
+    return pd.DataFrame(
+        {"onset": [zero] * n_trials, "trial_type": ["trial"] * n_trials}
+    )
 
 
 def warn_constant(where: str, names: Sequence, values: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from neuroana.core.recording import (
 )
 from neuroana.io.events import annotation_table, good_from_spans, split_bad
 from neuroana.io.lazy import LazyArray, lazy_variable
+from neuroana.io.trials import join_trials
 
 
 FRAMES = {"head": 4, "mri": 5, "mni_tal": 2003, "unknown": 0}
@@ -184,53 +185,6 @@ def _from_epochs(epochs: Any, modality: str, coords: dict, attrs: dict) -> xr.Da
         events=events,
         attrs={**attrs, "epoch_start": float(epochs.times[0])},
     )
-
-
-def join_trials(
-    values: np.ndarray,
-    modality: str,
-    *,
-    sampling_rate: float,
-    events: pd.DataFrame | None = None,
-    **options: Any,
-) -> xr.Dataset:
-    """Put trials end to end on one clock, with one missing sample between two.
-
-    Parameters
-    ----------
-    values : array (trial, time, space)
-        All of one length.
-    modality, sampling_rate, **options
-        As for :func:`neuroana.core.recording.from_array`.
-    events : DataFrame, optional
-        One row a trial; ``onset`` counts from the trial's first sample.
-
-    Examples
-    --------
-    >>> rec = join_trials(np.ones((2, 3, 1)), "calcium", sampling_rate=1.0)
-    >>> rec.epoch.values.tolist()
-    [0, 0, 0, -1, 1, 1, 1]
-    """
-    n_trials, n_samples, n_space = values.shape
-    dtype = values.dtype if values.dtype.kind == "f" else np.float64
-    joined = np.full((n_trials, n_samples + 1, n_space), np.nan, dtype=dtype)
-    joined[:, :n_samples] = values
-    joined = joined.reshape(-1, n_space)[:-1]
-    number = np.full((n_trials, n_samples + 1), -1)
-    number[:, :n_samples] = np.arange(n_trials)[:, None]
-    number = number.reshape(-1)[:-1]
-    if events is not None:
-        shift = np.arange(n_trials) * (n_samples + 1) / sampling_rate
-        events = events.assign(onset=events["onset"] + shift)
-    ds = from_array(
-        joined,
-        modality,
-        sampling_rate=sampling_rate,
-        good=number >= 0,
-        events=events,
-        **options,
-    )
-    return ds.assign_coords(epoch=("time", number))
 
 
 def to_mne(rec: xr.Dataset) -> Any:

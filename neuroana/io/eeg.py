@@ -6,9 +6,9 @@ from typing import Any
 
 import xarray as xr
 
+from neuroana.io.electrical import read_electrical_array
 from neuroana.io.files import suffix_of
 from neuroana.io.raws import KINDS, read_raw
-from neuroana.io.tables import read_electrical_array
 
 
 def read_eeg(
@@ -86,7 +86,8 @@ def read_eeg(
     >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "rest.npz")
-    ...     np.savez(path, data=np.ones((3, 500)), ch_names=["Fz", "Cz", "Pz"], sfreq=100)
+    ...     names = ["Fz", "Cz", "Pz"]
+    ...     np.savez(path, data=np.ones((3, 500)), ch_names=names, sfreq=100)
     ...     dict(read_eeg(path, units="uV").signal.sizes)
     {'time': 500, 'channel': 3}
     """

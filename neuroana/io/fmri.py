@@ -297,8 +297,8 @@ def _voxels(path: Path, image: Any, mask: Any) -> tuple[np.ndarray, dict]:
         inside = np.asarray(chosen.dataobj).reshape(shape) > 0
         if not inside.any():
             raise ParameterError(message(f"{path}: mask", "voxels in it", "none"))
-    from nilearn.maskers import NiftiMasker
     from nilearn.image import new_img_like
+    from nilearn.maskers import NiftiMasker
 
     first = image.slicer[..., :1]
     masker = NiftiMasker(

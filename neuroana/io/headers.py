@@ -191,7 +191,7 @@ def _check_fif(path: Path, on_truncated: str) -> int:
             if position == 0 and kind != FIFF_FILE_ID:
                 _fail(path, "a FIF file", f"first tag {kind}")
             end = position + 16 + length
-            if length < 0 or follow not in (0, -1) and follow <= position:
+            if length < 0 or (follow not in (0, -1) and follow <= position):
                 _fail(path, "a chain of FIF tags", f"a broken one at byte {position}")
             last = kind
             if end > size:

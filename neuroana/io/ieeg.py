@@ -6,9 +6,9 @@ from typing import Any
 
 import xarray as xr
 
+from neuroana.io.electrical import read_electrical_array
 from neuroana.io.files import suffix_of
 from neuroana.io.raws import KINDS, read_raw
-from neuroana.io.tables import read_electrical_array
 
 
 def read_ieeg(

@@ -247,7 +247,7 @@ def scale_units(ds: xr.Dataset, units: str | None, path: Path) -> xr.Dataset:
     --------
     >>> from neuroana.core.recording import from_array
     >>> rec = from_array(np.tile([[10.0], [-10.0]], (50, 1)), "eeg", sampling_rate=1.0)
-    >>> float(scale_units(rec, "uV", Path("a.csv")).signal[0, 0])
+    >>> round(float(scale_units(rec, "uV", Path("a.csv")).signal[0, 0]), 9)
     1e-05
     """
     if units is not None:

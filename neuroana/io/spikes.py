@@ -16,8 +16,8 @@ from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError, SchemaError, ShapeError
 from neuroana.core.recording import from_array
 from neuroana.io.arrays import ArrayFile, open_arrays
-from neuroana.io.bridges import join_trials
 from neuroana.io.sidecars import entity_attrs
+from neuroana.io.trials import join_trials
 
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}

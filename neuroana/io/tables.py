@@ -6,14 +6,13 @@ given by the caller, or ``dims=`` must tell.
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from neuroana.core.checks import check_names, message
 from neuroana.core.errors import (
@@ -22,12 +21,10 @@ from neuroana.core.errors import (
     SchemaError,
     ShapeError,
 )
-from neuroana.core.recording import clock, from_array, rate_of
+from neuroana.core.recording import clock
 from neuroana.io.arrays import TEXT, ArrayFile, open_arrays
-from neuroana.io.bridges import join_trials
-from neuroana.io.events import read_events
+from neuroana.io.clocks import regular_clock
 from neuroana.io.files import suffix_of
-from neuroana.io.raws import TYPE_BY_NAME, montage_positions, scale_units
 from neuroana.io.sidecars import entity_attrs
 
 
@@ -35,7 +32,6 @@ RATES = ("sfreq", "fs", "sf", "srate", "sampling_rate", "sampling_frequency", "r
 TIMES = ("time", "times", "timestamps", "timestamp", "t")
 NAMES = ("ch_names", "channel_names", "channels", "names", "labels", "roi_names")
 STARTS = ("tmin", "t0", "start")
-CLOCK_DRIFT = 2e-4
 MARKERS = ("marker", "markers", "trigger", "stim", "event")
 
 
@@ -275,149 +271,6 @@ def _orient(
             f"pass dims=('time', {space!r}), dims=({space!r}, 'time'), "
             f"or with trials dims=('epoch', 'time', {space!r})",
         )
-    )
-
-
-def regular_clock(
-    stamps: np.ndarray, sampling_rate: float | None, where: str
-) -> tuple[np.ndarray, float, dict[str, Any]]:
-    """Clock of time stamps: regular if they are but rounded, as they are otherwise.
-
-    A regular rate within 0.02 % of a whole number of Hz is that number: the clock of
-    the computer that wrote the stamps drifts against the amplifier's. Stamps that start later than they last are on another machine's clock: they are
-    moved to start at 0 and the move is kept in ``time_offset``.
-
-    Examples
-    --------
-    >>> stamps = 1.5e9 + np.round(np.arange(512) / 256.0, 3)
-    >>> time, rate, attrs = regular_clock(stamps, None, "a.csv")
-    >>> rate, float(time[1]), attrs
-    (256.0, 0.00390625, {'time_offset': 1500000000.0})
-    """
-    if len(stamps) < 2 or not np.isfinite(stamps).all():
-        raise SchemaError(message(f"{where}: time", "finite seconds", stamps[:3]))
-    if (np.diff(stamps) <= 0).any():
-        first = int(np.argmax(np.diff(stamps) <= 0))
-        raise SchemaError(
-            message(
-                f"{where}: time",
-                "strictly increasing seconds",
-                f"{stamps[first]!r} then {stamps[first + 1]!r} in row {first + 2}",
-                "sort the rows and drop the double ones",
-            )
-        )
-    attrs: dict[str, Any] = {}
-    if stamps[0] > stamps[-1] - stamps[0]:
-        attrs["time_offset"] = float(stamps[0])
-        stamps = stamps - stamps[0]
-    steps = np.arange(len(stamps)) * (stamps[-1] - stamps[0]) / (len(stamps) - 1)
-    rounding = _rounding(stamps)
-    measured = rate_of(stamps)
-    tolerance = max(0.01, rounding * measured if rounding < 0.5 / measured else 0.0)
-    if np.abs(stamps - stamps[0] - steps).max() > tolerance / measured:
-        return stamps, float(sampling_rate or measured), {**attrs, "irregular": 1}
-    whole = round(measured)
-    nominal = abs(measured - whole) <= CLOCK_DRIFT * measured and whole >= 10
-    rate = float(sampling_rate or (whole if nominal else measured))
-    return clock(len(stamps), rate, start=float(stamps[0])), rate, attrs
-
-
-def _rounding(stamps: np.ndarray) -> float:
-    for digits in range(6):
-        if np.abs(stamps - np.round(stamps, digits)).max() < 1e-6:
-            return 10.0**-digits
-    return 0.0
-
-
-def read_electrical_array(
-    path: str | Path,
-    modality: str,
-    *,
-    montage: str | None,
-    units: str | None,
-    ch_types: Mapping[str, str] | None,
-    events: Any,
-    sampling_rate: float | None,
-    variable: str | None,
-    dims: Sequence[str] | None,
-    names: Sequence[str] | None,
-) -> xr.Dataset:
-    """Read EEG or iEEG out of an array file; the parameters are those of the readers.
-
-    Raises
-    ------
-    ParameterError
-        If `units` is missing: arrays do not state it.
-    """
-    table = read_table_file(
-        path,
-        "channel",
-        sampling_rate=sampling_rate,
-        variable=variable,
-        dims=dims,
-        names=names,
-    )
-    if units is None:
-        raise ParameterError(
-            message(
-                f"{path}: argument 'units'",
-                "the unit of the numbers",
-                "nothing, and an array states none",
-                "pass units='uV' (or 'V', 'mV', 'nV'), or '1' if it is unknown",
-            )
-        )
-    n_channels = table.values.shape[-1]
-    labels = [str(n) for n in table.names or [f"ch{i:02d}" for i in range(n_channels)]]
-    base = "eeg" if modality == "eeg" else "seeg"
-    types = [next((k for p, k in TYPE_BY_NAME if p.search(n)), base) for n in labels]
-    check_names("channel", ch_types or {}, labels)
-    types = [(ch_types or {}).get(n, t) for n, t in zip(labels, types)]
-    coords: dict[str, Any] = {
-        "ch_type": np.array(types, dtype=object),
-        "bad": np.zeros(n_channels, dtype=bool),
-    }
-    attrs = dict(table.attrs)
-    if montage is not None:
-        places = montage_positions(montage, labels).reindex(labels)
-        coords.update({c: places[c].to_numpy() for c in "xyz"})
-        attrs["coord_frame"] = "head"
-    marks = read_events(events) if events is not None else table.events
-    options = {"names": labels, "coords": coords, "attrs": attrs}
-    if table.values.ndim == 3:
-        ds = join_trials(
-            table.values,
-            modality,
-            sampling_rate=table.sampling_rate,
-            events=trial_events(table),
-            **options,
-        )
-        ds = ds.assign_attrs(epoch_start=float(table.time[0]))
-    else:
-        ds = from_array(
-            table.values.astype(np.float64, copy=False),
-            modality,
-            sampling_rate=table.sampling_rate,
-            time=table.time,
-            events=marks,
-            **options,
-        )
-    return scale_units(ds, units, Path(path))
-
-
-def trial_events(table: Table) -> pd.DataFrame:
-    """One event a trial, at its time zero or at its first sample.
-
-    Examples
-    --------
-    >>> table = Table(np.ones((2, 3, 1)), np.array([-1.0, 0.0, 1.0]), 1.0)
-    >>> trial_events(table).onset.tolist()
-    [1.0, 1.0]
-    """
-    first, last = table.time[0], table.time[-1]
-    zero = -first if first <= 0.0 <= last else 0.0
-    n_trials = table.values.shape[0]
-    return pd.DataFrame(
-        {"onset": [zero] * n_trials, "trial_type": ["trial"] * n_trials}
     )
 
 

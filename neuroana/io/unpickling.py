@@ -6,7 +6,7 @@ before anything runs.
 """
 
 import io
-import pickle  # noqa: S403 - only subclassed, with every name checked
+import pickle
 from pathlib import Path
 from typing import Any
 

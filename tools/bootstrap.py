@@ -69,7 +69,7 @@ def main():
             with sole_maker(venv):
                 if not is_current(venv, extra):
                     make(venv, extra)
-    except Stop as stop:
+    except (Stop, Failed) as stop:
         print(f"\n{stop}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -479,7 +479,8 @@ def brings_cuda(report):
 def wheel_folder(pin, folders):
     """The first local folder that holds the CPU wheel of this torch and Python."""
     name = "{}+cpu-cp{}{}-*.whl".format(pin.replace("==", "-"), *sys.version_info)
-    return next((d for d in folders if any(Path(d).glob(name))), "")
+    local = [folder.removeprefix("file://") for folder in folders]
+    return next((folder for folder in local if any(Path(folder).glob(name))), "")
 
 
 def installed_torch(python):

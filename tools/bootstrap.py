@@ -375,8 +375,8 @@ class Installer:
             return f"The disk filled up.\n{output}"
         if NO_NETWORK.search(output):
             return (
-                f"No package index answers. {SIZES.capitalize()} are needed, from an "
-                "index or from a folder of wheels: PIP_FIND_LINKS=DIR OFFLINE=1\n"
+                "No package index answers. Needed, from an index or from a folder of "
+                f"wheels (PIP_FIND_LINKS=DIR OFFLINE=1): {SIZES}.\n"
                 + output.splitlines()[-1]
             )
         missing = re.search(
@@ -389,8 +389,8 @@ class Installer:
             lines = LOCK.read_text().splitlines()
             line = next((n for n, text in enumerate(lines, 1) if package in text), None)
             where = f"line {line} of {LOCK}" if line else str(TORCH)
-            place = "the wheel folders do not have" if OFFLINE else "the index lacks"
-            return f"{place.capitalize()} {package} ({where}); `make lock` renews it."
+            place = "The wheel folders do not have" if OFFLINE else "The index lacks"
+            return f"{place} {package} ({where}); `make lock` renews it."
         return output
 
 

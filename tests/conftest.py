@@ -79,17 +79,17 @@ def _network_and_threads(request, monkeypatch):
 # --- no slow test without the marker -------------------------------------------------
 
 
-def seconds_worked():
-    """Processor seconds of this process and the ones that it has waited for."""
-    return sum(os.times()[:4])
+def clocks():
+    """Seconds on the wall, and those that this process and its children worked."""
+    return time.perf_counter(), sum(os.times()[:4])
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
-    start, worked = time.perf_counter(), seconds_worked()
+    start = clocks()
     outcome = yield
     # The smaller of the two: neither waiting nor a crowded machine is the test's work.
-    took = min(time.perf_counter() - start, seconds_worked() - worked)
+    took = min(end - begin for begin, end in zip(start, clocks(), strict=True))
     if took > SLOW and not item.get_closest_marker("slow"):
         pytest.fail(f"took {took:.1f} s: make it faster or mark it slow", pytrace=False)
     return outcome

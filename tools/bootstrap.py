@@ -69,7 +69,7 @@ def main():
             with sole_maker(venv):
                 if not is_current(venv, extra):
                     make(venv, extra)
-    except Stop as stop:
+    except (Stop, Failed) as stop:
         print(f"\n{stop}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -375,8 +375,8 @@ class Installer:
             return f"The disk filled up.\n{output}"
         if NO_NETWORK.search(output):
             return (
-                f"No package index answers. {SIZES.capitalize()} are needed, from an "
-                "index or from a folder of wheels: PIP_FIND_LINKS=DIR OFFLINE=1\n"
+                "No package index answers. Needed, from an index or from a folder of "
+                f"wheels (PIP_FIND_LINKS=DIR OFFLINE=1): {SIZES}.\n"
                 + output.splitlines()[-1]
             )
         missing = re.search(
@@ -389,8 +389,8 @@ class Installer:
             lines = LOCK.read_text().splitlines()
             line = next((n for n, text in enumerate(lines, 1) if package in text), None)
             where = f"line {line} of {LOCK}" if line else str(TORCH)
-            place = "the wheel folders do not have" if OFFLINE else "the index lacks"
-            return f"{place.capitalize()} {package} ({where}); `make lock` renews it."
+            place = "The wheel folders do not have" if OFFLINE else "The index lacks"
+            return f"{place} {package} ({where}); `make lock` renews it."
         return output
 
 
@@ -479,7 +479,8 @@ def brings_cuda(report):
 def wheel_folder(pin, folders):
     """The first local folder that holds the CPU wheel of this torch and Python."""
     name = "{}+cpu-cp{}{}-*.whl".format(pin.replace("==", "-"), *sys.version_info)
-    return next((d for d in folders if any(Path(d).glob(name))), "")
+    local = [folder.removeprefix("file://") for folder in folders]
+    return next((folder for folder in local if any(Path(folder).glob(name))), "")
 
 
 def installed_torch(python):

@@ -104,6 +104,8 @@ class Entry(_Model):
         Whether any signal in it was simulated.
     loader : dict
         Arguments for :func:`neuroana.read`.
+    sample : HashedFile, optional
+        The file in the package's own data folder, if the recording is shipped.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Entry(_Model):
     terms: str = ""
     synthetic: bool = False
     loader: dict[str, Any] = {}
+    sample: HashedFile | None = None
 
 
 class Shipped(Entry):
@@ -126,8 +129,6 @@ class Shipped(Entry):
 
     Attributes
     ----------
-    sample : HashedFile
-        The file in the package's own data folder.
     shape : tuple of int
         Samples and channels (regions, neurons), as :func:`load_sample` returns them.
     sampling_rate : float

@@ -261,7 +261,7 @@ def test_wheel_folder_has_the_pinned_torch_for_this_python(bootstrap, tmp_path):
         folder.mkdir()
         (folder / f"torch-{version}+cpu-{python}-{python}-linux_x86_64.whl").touch()
     (older / "torch-2.13.0+cpu-cp39-cp39-linux_x86_64.whl").touch()
-    folders = [str(tmp_path / "missing"), str(older), str(right)]
+    folders = [str(tmp_path / "missing"), str(older), right.as_uri()]
     assert bootstrap.wheel_folder("torch==2.13.0", folders) == str(right)
 
 

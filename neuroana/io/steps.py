@@ -37,9 +37,10 @@ def read_file(
 ) -> None:
     """Read a file, check its samples, and store it as a recording."""
     if params.sample is not None:
-        from neuroana.io.registry import load_sample
+        from neuroana.io.registry import load_sample, samples
 
         ds = load_sample(params.sample, **params.options)
+        ds = ds.assign_attrs(title=samples()[params.sample].title)
         ds = record(ds, "io.load_sample", name=params.sample, **params.options)
     else:
         from neuroana.io.dispatch import read

@@ -61,7 +61,7 @@ class Section:
         """Add a figure: whatever a plot function returned."""
         figure = figure_of(plot)
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
         self.figures.append(
             {
                 "title": title,

@@ -77,9 +77,9 @@ def quality(ds: xr.Dataset) -> dict[str, Any]:
         "sampling rate (Hz)": rate,
         f"{space_dim(ds)}s": n,
         "missing samples (%)": round(
-            100.0 * (1.0 - seen.sum() / max(1, good.sum() * n)), 3
+            100.0 * (1.0 - float(seen.sum()) / max(1, int(good.sum()) * n)), 3
         ),
-        "excluded time (%)": round(100.0 * (1.0 - good.mean()), 3),
+        "excluded time (%)": round(100.0 * (1.0 - float(good.mean())), 3),
         "constant signals": constant,
         f"median standard deviation ({signal.attrs['units']})": float(
             f"{np.median(spread):.4g}"

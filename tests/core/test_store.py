@@ -115,7 +115,7 @@ def test_a_killed_writer_leaves_the_old_or_the_new_file(tmp_path):
     )
     target = tmp_path / "a.nc"
     rng = np.random.default_rng(2)
-    for _ in range(3):
+    for _ in range(2):
         child = subprocess.Popen(
             [sys.executable, "-c", script, str(target)], stdout=subprocess.PIPE
         )

@@ -95,7 +95,16 @@ def has_numba() -> bool:
     return find_spec("numba") is not None
 
 
-def smooth(loglik, transition, initial, lengths=None, *, method="auto", block=None):
+def smooth(
+    loglik,
+    transition,
+    initial,
+    lengths=None,
+    *,
+    method="auto",
+    block=None,
+    device="cpu",
+):
     """Smoothed and filtered state probabilities, expected transitions, evidence.
 
     The E step of every model of this folder. Cost T K^2 per model (the blocked scan:
@@ -112,9 +121,11 @@ def smooth(loglik, transition, initial, lengths=None, *, method="auto", block=No
     lengths : (R,) ints, optional
         Bins of each sequence; one sequence when None.
     method : {"auto", "compiled", "blocked", "logspace"}
-        "auto" is the compiled loop where numba is installed, else the blocked scan.
+        "auto" is the compiled loop on a CPU with numba, else the blocked scan.
     block : int, optional
         Bins a block of the blocked scan.
+    device : str
+        Where the blocked scan runs.
 
     Returns
     -------
@@ -135,7 +146,7 @@ def smooth(loglik, transition, initial, lengths=None, *, method="auto", block=No
     """
     chain = as_chain(loglik, transition, initial, lengths)
     if method == "auto":
-        method = "compiled" if has_numba() else "blocked"
+        method = "compiled" if device == "cpu" and has_numba() else "blocked"
     if method == "compiled":
         from neuroana.switching.compiled_recursion import smooth_compiled
 
@@ -143,7 +154,7 @@ def smooth(loglik, transition, initial, lengths=None, *, method="auto", block=No
     elif method == "blocked":
         from neuroana.switching.blocked_scan import smooth_blocked
 
-        found, doubtful = smooth_blocked(chain, block=block)
+        found, doubtful = smooth_blocked(chain, block=block, device=device)
     elif method == "logspace":
         found, doubtful = smooth_logspace(chain), np.zeros(0)
     else:

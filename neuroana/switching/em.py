@@ -190,7 +190,7 @@ def maximise_glm(problem, theta, variance, gamma, law, *, variances=False):
 
 def fit_one_state(problem, theta, variance, law, *, max_iter=50, tol=1e-12):
     """Newton iterations of the GLM without states; theta (1, 1, N, D)."""
-    gamma = theta.new_ones(1, len(problem.panel.x), 1)
+    gamma = theta.new_ones(1, problem.panel.x.shape[1], 1)
     last = -np.inf
     for _ in range(max_iter):
         theta, variance, loglik, _, _ = maximise_glm(
@@ -223,7 +223,7 @@ def run(problem, parameters, *, max_iter, tol, watch=None) -> Fit:
     still = np.zeros(n_starts, dtype=int)
     active = np.arange(n_starts)
     ended: dict[int, tuple] = {}
-    labels = np.zeros((n_starts, len(problem.panel.x)), dtype=np.int16)
+    labels = np.zeros((n_starts, problem.panel.x.shape[1]), dtype=np.int16)
     n_logspace = 0
     law = problem.prior.start(
         parameters.theta[..., 1:].cpu().numpy(),

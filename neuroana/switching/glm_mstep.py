@@ -28,24 +28,35 @@ from dataclasses import dataclass, field
 import torch
 
 
-CHUNK_VALUES = 2**17  # of an array (chunk, S K N): about 1 MB
+CHUNK_VALUES = 2**17  # of an array (S K N, chunk): about 1 MB
 CACHED_BYTES = 2**28  # outer products are kept between iterations below this
 HALVINGS = 8
 
 
 @dataclass
 class Panel:
-    """All sequences end to end, on the device of the fit."""
+    """All sequences end to end, on the device of the fit; time is the last axis."""
 
-    design: torch.Tensor  # (T, D)
-    x: torch.Tensor  # (T, N), missing values zero
-    observed: torch.Tensor | None = None  # (T, N) bool; None: everything
+    design: torch.Tensor  # (D, T)
+    x: torch.Tensor  # (N, T), missing values zero
+    observed: torch.Tensor | None = None  # (N, T) bool; None: everything
+    constant: torch.Tensor | None = None  # (T,) part of the log-likelihood
     coarse: bool = True  # Hessians in float32
     outer: dict = field(default_factory=dict)  # chunk -> outer products
 
+    @classmethod
+    def of(cls, family, design, x, observed=None, *, coarse=True):
+        """Panel from tensors (T, D), (T, N) and (T, N)."""
+        constant = family.constant(x)
+        if observed is not None:
+            constant = constant * observed
+            observed = observed.T.contiguous()
+        design, x = design.T.contiguous(), x.T.contiguous()
+        return cls(design, x, observed, constant.sum(1), coarse)
+
     def chunks(self, n_columns):
         """Slices of time for arrays with `n_columns` values a bin."""
-        n_bins, n_terms = len(self.x), self.design.shape[1]
+        n_terms, n_bins = self.design.shape
         widest = max(n_columns, n_terms * (n_terms + 1) // 2)
         size = max(64, min(4096, CHUNK_VALUES // widest))
         return [slice(t, min(t + size, n_bins)) for t in range(0, n_bins, size)]
@@ -55,20 +66,19 @@ class Panel:
         key = (chunk.start, chunk.stop)
         if key in self.outer:
             return self.outer[key]
-        n_bins, n_terms = self.design.shape
+        n_terms, n_bins = self.design.shape
         kind = torch.float32 if self.coarse else self.design.dtype
-        columns = self.design[chunk].T.to(kind).contiguous()
-        row, column = torch.triu_indices(n_terms, n_terms, device=columns.device)
-        products = columns[row].mul_(columns[column])
+        terms = self.design[:, chunk].to(kind).contiguous()
+        row, column = torch.triu_indices(n_terms, n_terms, device=terms.device)
+        products = terms[row].mul_(terms[column])
         if n_bins * len(row) * products.element_size() <= CACHED_BYTES:
             self.outer[key] = products
         return products
 
-
-def predictors(panel, theta, chunk):
-    """eta of a chunk, (chunk, S, K, N)."""
-    flat = theta.reshape(-1, theta.shape[-1]).to(panel.design.dtype)
-    return (panel.design[chunk] @ flat.T).view(-1, *theta.shape[:3])
+    def predictors(self, theta, chunk):
+        """eta of a chunk, (S, K, N, chunk)."""
+        flat = theta.reshape(-1, theta.shape[-1]).to(self.design.dtype)
+        return (flat @ self.design[:, chunk]).view(*theta.shape[:3], -1)
 
 
 def emissions(family, panel, theta, variance=None):
@@ -79,20 +89,20 @@ def emissions(family, panel, theta, variance=None):
 def expected_emissions(family, panel, theta, variance, gamma):
     """Emission log-likelihoods (S, T, K), and their expectation Q (S, K, N)."""
     n_starts, n_states = theta.shape[:2]
-    loglik = theta.new_empty(n_starts, len(panel.x), n_states)
+    loglik = theta.new_empty(n_starts, panel.x.shape[1], n_states)
     q = torch.zeros_like(theta[..., 0])
+    if variance is not None:
+        variance = variance[..., None]
     for chunk in panel.chunks(theta[..., 0].numel()):
-        x = panel.x[chunk, None, None]
-        value = family.log_density(x, predictors(panel, theta, chunk), variance)
+        eta = panel.predictors(theta, chunk)
+        value = family.log_density(panel.x[:, chunk], eta, variance)
         if panel.observed is not None:
-            value = value * panel.observed[chunk, None, None]
-        constant = family.constant(panel.x[chunk])
-        if panel.observed is not None:
-            constant = constant * panel.observed[chunk]
-        total = value.sum(-1) + constant.sum(-1)[:, None, None]
-        loglik[:, chunk] = total.transpose(0, 1)
+            value = value * panel.observed[:, chunk]
+        total = value.sum(2) + panel.constant[chunk]
+        loglik[:, chunk] = total.transpose(1, 2)
         if gamma is not None:
-            q += torch.einsum("stk,tskn->skn", gamma[:, chunk].to(value), value)
+            weight = gamma[:, chunk].transpose(1, 2).to(value.dtype)
+            q += (value @ weight[..., None])[..., 0]
     return loglik, q
 
 
@@ -104,29 +114,31 @@ def newton_terms(family, panel, theta, variance, gamma):
     """
     n_starts, n_states, n_units, n_terms = theta.shape
     shared = not family.curvature_varies and panel.observed is None
-    n_kinds = 1 if shared else n_units
-    n_columns = n_starts * n_states
-    packed = n_terms * (n_terms + 1) // 2
+    n_problems = n_starts * n_states * (1 if shared else n_units)
     q = torch.zeros_like(theta[..., 0])
     gradient = torch.zeros_like(theta).view(-1, n_terms)
     curvature = None
-    for chunk in panel.chunks(n_columns * n_units):
-        x = panel.x[chunk, None, None]
-        eta = predictors(panel, theta, chunk)
-        value, score, weight = family.derivatives(x, eta, variance)
-        gamma_chunk = gamma[:, chunk].transpose(0, 1)[..., None].to(eta)
-        scaled = gamma_chunk
+    if variance is not None:
+        variance = variance[..., None]
+    for chunk in panel.chunks(theta[..., 0].numel()):
+        eta = panel.predictors(theta, chunk)
+        value, score, weight = family.derivatives(panel.x[:, chunk], eta, variance)
+        share = gamma[:, chunk].transpose(1, 2)[:, :, None].to(eta.dtype).contiguous()
+        if not shared:
+            weight = weight * share
         if panel.observed is not None:
-            scaled = gamma_chunk * panel.observed[chunk, None, None]
-        q += (scaled * value).sum(0)
-        score = (score * scaled).reshape(len(eta), -1)
-        gradient += score.T @ panel.design[chunk]
-        weight = (gamma_chunk if shared else weight * scaled).reshape(len(eta), -1)
+            value, score, weight = (
+                part * panel.observed[:, chunk] for part in (value, score, weight)
+            )
+        q += (value @ share.transpose(2, 3))[..., 0]
+        score = (score * share).view(-1, eta.shape[-1])
+        gradient += score @ panel.design[:, chunk].T
         products = panel.outer_products(chunk)
+        weight = (share if shared else weight).reshape(n_problems, -1)
         if curvature is None:
-            curvature = products.new_zeros(packed, n_columns * n_kinds)
-        curvature.addmm_(products, weight.to(products.dtype))
-    curvature = curvature.T.reshape(n_starts, n_states, n_kinds, packed)
+            curvature = products.new_zeros(n_problems, len(products))
+        curvature.addmm_(weight.to(products.dtype), products.T)
+    curvature = curvature.view(n_starts, n_states, -1, curvature.shape[-1])
     return q, gradient.view_as(theta), curvature.to(theta.dtype)
 
 
@@ -235,12 +247,12 @@ def residual_variance(panel, theta, gamma, variance, floor):
     """Weighted mean of squared residuals, (S, K, N); kept where nothing weighs."""
     total, weight = torch.zeros_like(variance), torch.zeros_like(variance)
     for chunk in panel.chunks(variance.numel()):
-        residual = panel.x[chunk, None, None] - predictors(panel, theta, chunk)
-        share = gamma[:, chunk].transpose(0, 1)[..., None].to(residual)
+        residual = panel.x[:, chunk] - panel.predictors(theta, chunk)
+        share = gamma[:, chunk].transpose(1, 2)[:, :, None].to(residual.dtype)
         if panel.observed is not None:
-            share = share * panel.observed[chunk, None, None]
-        total += (share * residual * residual).sum(0)
-        weight += share.sum(0)
+            share = share * panel.observed[:, chunk]
+        total += (share * residual * residual).sum(-1)
+        weight += share.sum(-1)
     enough = weight > 1e-8
     mean = total / torch.where(enough, weight, 1.0)
     return torch.where(enough, mean.maximum(floor), variance)

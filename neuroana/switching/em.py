@@ -87,6 +87,7 @@ class Fit:
     n_logspace: int
     empty_states: np.ndarray  # numbers of states without data
     labels: np.ndarray  # (S, T) state of every bin when a start ended
+    ties: np.ndarray | None  # (K, N, D) as in the problem
 
 
 def expectation(problem, loglik, parameters):
@@ -323,4 +324,5 @@ def finish(
     return Fit(
         parameters, law, found, laplace.cpu().numpy(), trace, best, converged,
         n_logspace, empty, labels,
+        None if problem.ties is None else problem.ties.cpu().numpy(),
     )  # fmt: skip

@@ -328,6 +328,9 @@ def label(model, observed, fit, flat, device, seed):
     model.flat_ = array(flat.astype(np.int8), dim, **unit)
     model.objective_trace_ = array(fit.trace, ("start", "iteration"))
     model.objective_ = float(np.nanmax(fit.trace[fit.best]))
+    model.train_log_likelihood_ = float(fit.posterior.log_marginal.sum())
+    model.n_parameters_ = count_parameters(model, fit)
+    model.n_bins_ = len(observed.x)
     model.best_start_ = fit.best
     model.n_iter_ = int(np.isfinite(fit.trace[fit.best]).sum())
     model.converged_ = bool(fit.converged)
@@ -340,6 +343,19 @@ def label(model, observed, fit, flat, device, seed):
     model.sampling_rate_ = sequences.sampling_rate
     model.device_ = device
     model.seed_ = seed
+
+
+def count_parameters(model, fit) -> int:
+    """Numbers that the fit was free to choose, for information criteria."""
+    n_states, n_units, _ = fit.laplace.shape
+    glm = int((fit.laplace > 0).sum())
+    if fit.ties is not None:
+        glm = len({(n, t) for n in range(n_units) for t in fit.ties[:, n].ravel()})
+    chain = n_states - 1
+    if model.transitions == "sticky":
+        chain += n_states * (n_states - 1)
+    noise = 0 if fit.parameters.variance is None else n_states * n_units
+    return glm + chain + noise
 
 
 def agreement(fit):

@@ -10,6 +10,8 @@ Three numbers a fold, all log p per observed value in nats, on data that no fit 
   the shift.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import xarray as xr
 
@@ -219,7 +221,7 @@ def block_folds(n_bins, cv, purge, n_lags):
     check_number("purge", purge, minimum=0, integer=True)
     edges = np.linspace(0, n_bins, cv + 1).astype(int)
     folds = []
-    for first, last in zip(edges[:-1], edges[1:]):
+    for first, last in pairwise(edges):
         sides = [(0, 0, int(first) - purge), (0, int(last) + purge, n_bins)]
         train = [side for side in sides if side[2] - side[1] > n_lags]
         if not train or last - first <= n_lags:

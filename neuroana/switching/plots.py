@@ -114,6 +114,8 @@ def plot_transitions(model, paths=None):
     matrix(a, ax=axes[0], symmetric=False, limit=1.0, label="probability")
     axes[0].set_ylabel("from state")
     axes[0].set_xlabel("to state")
+    axes[0].set_xticks(range(len(a)))
+    axes[0].set_yticks(range(len(a)))
     if len(a) <= 8:
         for (i, j), p in np.ndenumerate(a.to_numpy()):
             axes[0].text(

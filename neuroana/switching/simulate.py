@@ -1,9 +1,9 @@
 """Recordings with known states: the generators of tests, tutorials and comparisons.
 
-| generator      | observations | what it makes |
-| -------------- | ------------ | ----------------------------------------------------- |
-| "li2024"       | poisson      | sparse signed couplings that states share in type law |
-| "gaussian_var" | gaussian     | one stable vector autoregression a state |
+| generator      | observations | what it makes                                     |
+| -------------- | ------------ | ------------------------------------------------- |
+| "li2024"       | poisson      | sparse signed couplings, edge-type law in common  |
+| "gaussian_var" | gaussian     | one stable vector autoregression a state          |
 
 "li2024" follows the synthetic experiment of Li et al. (ICLR 2024): edge types are
 drawn per ordered pair from Dirichlet(0.2, 1.6, 0.2) over (inhibitory, none,

@@ -1,0 +1,6 @@
+"""Switching generalised linear models: recurring states and their couplings."""
+
+import lazy_loader as _lazy
+
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,194 @@
+"""Forward-backward and Viterbi as compiled loops, one compilation a number of states.
+
+The recursion runs on probabilities scaled to sum one, after the largest emission of
+each bin is divided out. Symbols as in `forward_backward`. The number of states is a
+compile-time constant, so the inner loops unroll.
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import njit
+
+from neuroana.switching.forward_backward import DENSE, TINY, Chain, Decoded, Smoothed
+
+
+def smooth_compiled(chain: Chain):
+    """`smooth` by the compiled loop, and which (model, sequence) to redo."""
+    loglik, transition, initial, offsets = chain
+    n_models, n_bins, n_states = loglik.shape
+    kernel = smoother(n_states)
+    marginal = np.empty((n_models, len(offsets) - 1))
+    filtered, gamma = np.empty_like(loglik), np.empty_like(loglik)
+    xi_sum = np.zeros((n_models, n_states, n_states))
+    doubtful = np.zeros(marginal.shape, dtype=np.bool_)
+    scratch = np.empty((n_bins, n_states))
+    for s in range(n_models):
+        sparse = transition[s].min() < DENSE
+        kernel(
+            loglik[s], transition[s], initial[s], offsets, sparse, scratch,
+            marginal[s], filtered[s], gamma[s], xi_sum[s], doubtful[s],
+        )  # fmt: skip
+    return Smoothed(marginal, filtered, gamma, xi_sum, 0), doubtful
+
+
+def viterbi_compiled(chain: Chain) -> Decoded:
+    """`viterbi` by the compiled loop."""
+    loglik, transition, initial, offsets = chain
+    n_models, n_bins, n_states = loglik.shape
+    kernel = decoder(n_states)
+    path = np.empty((n_models, n_bins), dtype=np.int64)
+    best = np.empty((n_models, len(offsets) - 1))
+    with np.errstate(divide="ignore"):
+        log_a, log_pi = np.log(transition), np.log(initial)
+    came_from = np.empty((n_bins, n_states), dtype=np.int16)
+    for s in range(n_models):
+        kernel(loglik[s], log_a[s], log_pi[s], offsets, came_from, path[s], best[s])
+    return Decoded(path, best)
+
+
+@cache
+def smoother(n_states: int):
+    """Compiled forward-backward pass for one number of states."""
+    K = n_states
+    tiny = TINY
+
+    @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+    def run(loglik, A, pi, offsets, sparse, emission,
+            marginal, alpha, gamma, xi, doubtful):  # fmt: skip
+        varying = A.shape[0] > 1
+        a = np.empty((K, K))
+        part = np.empty((K, K))
+        now = np.empty(K)
+        beta = np.empty(K)
+        ahead = np.empty(K)
+        if not varying:
+            a[:] = A[0]
+        for r in range(offsets.shape[0] - 1):
+            first, last = offsets[r], offsets[r + 1]
+            log_p = 0.0
+            scale = 1.0
+            lowest = 1.0
+            for t in range(first, last):
+                peak = loglik[t, 0]
+                for j in range(1, K):
+                    peak = max(peak, loglik[t, j])
+                log_p += peak
+                for j in range(K):
+                    emission[t, j] = np.exp(loglik[t, j] - peak)
+
+            for j in range(K):
+                now[j] = pi[j]
+            for t in range(first, last):
+                c = 0.0
+                for j in range(K):
+                    ahead[j] = now[j] * emission[t, j]
+                    c += ahead[j]
+                if sparse:
+                    for j in range(K):
+                        if now[j] > 0.0 and loglik[t, j] > -np.inf:
+                            lowest = min(lowest, ahead[j])
+                inverse = 1.0 / c
+                for j in range(K):
+                    ahead[j] *= inverse
+                    alpha[t, j] = ahead[j]
+                scale *= c
+                if scale < 1e-100:
+                    log_p += np.log(scale)
+                    scale = 1.0
+                if t + 1 < last:
+                    if varying:
+                        for i in range(K):
+                            for j in range(K):
+                                a[i, j] = A[t, i, j]
+                    for j in range(K):
+                        now[j] = 0.0
+                        for i in range(K):
+                            now[j] += ahead[i] * a[i, j]
+            marginal[r] = log_p + np.log(scale)
+
+            for i in range(K):
+                beta[i] = 1.0
+                gamma[last - 1, i] = alpha[last - 1, i]
+                for j in range(K):
+                    part[i, j] = 0.0
+            for t in range(last - 2, first - 1, -1):
+                if varying:
+                    for i in range(K):
+                        for j in range(K):
+                            a[i, j] = A[t, i, j]
+                for j in range(K):
+                    ahead[j] = emission[t + 1, j] * beta[j]
+                if sparse:
+                    for j in range(K):
+                        if beta[j] > 0.0 and loglik[t + 1, j] > -np.inf:
+                            lowest = min(lowest, ahead[j])
+                total = 0.0
+                spread = 0.0
+                for i in range(K):
+                    beta[i] = 0.0
+                    for j in range(K):
+                        beta[i] += a[i, j] * ahead[j]
+                    total += alpha[t, i] * beta[i]
+                    spread += beta[i]
+                share = 1.0 / total
+                for i in range(K):
+                    weight = alpha[t, i] * share
+                    gamma[t, i] = weight * beta[i]
+                    for j in range(K):
+                        if varying:
+                            part[i, j] += weight * a[i, j] * ahead[j]
+                        else:
+                            part[i, j] += weight * ahead[j]
+                shrink = 1.0 / spread
+                for i in range(K):
+                    beta[i] *= shrink
+            finite = np.isfinite(marginal[r])
+            for t in range(first, last):
+                finite = finite and np.isfinite(gamma[t, 0])
+            if not finite or lowest < tiny:
+                doubtful[r] = True
+                continue
+            for i in range(K):
+                for j in range(K):
+                    xi[i, j] += part[i, j] if varying else part[i, j] * a[i, j]
+
+    return run
+
+
+@cache
+def decoder(n_states: int):
+    """Compiled Viterbi pass for one number of states."""
+    K = n_states
+
+    @njit(cache=True, nogil=True)
+    def run(loglik, log_a, log_pi, offsets, came_from, path, best):
+        varying = log_a.shape[0] > 1
+        score = np.empty(K)
+        ahead = np.empty(K)
+        for r in range(offsets.shape[0] - 1):
+            first, last = offsets[r], offsets[r + 1]
+            for j in range(K):
+                score[j] = log_pi[j] + loglik[first, j]
+            for t in range(first, last - 1):
+                a = log_a[t] if varying else log_a[0]
+                for j in range(K):
+                    top, source = score[0] + a[0, j], 0
+                    for i in range(1, K):
+                        value = score[i] + a[i, j]
+                        if value > top:
+                            top, source = value, i
+                    ahead[j] = top + loglik[t + 1, j]
+                    came_from[t + 1, j] = source
+                score[:] = ahead
+            state = 0
+            for j in range(1, K):
+                if score[j] > score[state]:
+                    state = j
+            best[r] = score[state]
+            path[last - 1] = state
+            for t in range(last - 2, first - 1, -1):
+                state = came_from[t + 1, state]
+                path[t] = state
+
+    return run

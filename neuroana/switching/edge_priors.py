@@ -1,0 +1,137 @@
+"""Beliefs about couplings before the data: ridge, and a mean shared by the states.
+
+A prior turns its own parameters into a precision and a mean for every coupling, which
+is all that the Newton step sees, and updates those parameters between M steps:
+
+    log p(w) = sum over states and edges of log N(w; mean, 1 / precision)
+
+Arrays: w, mean, precision (S, K, N, E), S independent starts, E = N * B + P columns
+(source by basis, then inputs). `pooled` (K, N, E) says which of them the prior speaks
+about; the others carry the ridge.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuroana.core.checks import check_choice, check_number
+
+
+RIDGE = 1e-3
+TWO_PI = 2 * math.pi
+
+
+@dataclass(frozen=True)
+class RidgePrior:
+    """Independent couplings around zero; what ``prior="none"`` means.
+
+    Parameters
+    ----------
+    precision : float
+        Of a coupling in units of its drive's standard deviation: adds
+        ``precision * var(h) * w**2 / 2`` to the cost. Zero is maximum likelihood.
+    """
+
+    precision: float = RIDGE
+
+    learns = False
+
+    def start(self, w, variance, pooled):
+        """Law of every coupling, from the variance of every column, (E,)."""
+        check_number("precision", self.precision, minimum=0.0)
+        precision = np.broadcast_to(self.precision * variance, w.shape)
+        return EdgeLaw(np.zeros_like(w), precision, np.zeros_like(pooled))
+
+    def update(self, law, w, laplace):
+        """Nothing to learn."""
+        return law
+
+
+@dataclass(frozen=True)
+class GaussianPrior:
+    """Couplings of all states scatter around one map: w[k] ~ N(w0, scale^2).
+
+    w0 (one value an edge) is learned as the mean over states. With a learned scale,
+    scale^2 is the mean of (w - w0)^2 + C, C the Laplace variance of w: without C the
+    scale would run to zero and glue the states together.
+
+    Parameters
+    ----------
+    scale : float, "shared" or "edge"
+        Fixed; learned, one for all edges; learned, one an edge.
+    start_scale : float
+        Value of a learned scale during the first iterations.
+    """
+
+    scale: float | str = "shared"
+    start_scale: float = 1.0
+
+    @property
+    def learns(self):
+        return isinstance(self.scale, str)
+
+    def start(self, w, variance, pooled):
+        """Law of every coupling, from the starting couplings."""
+        if self.learns:
+            check_choice("scale", self.scale, ("shared", "edge"))
+        else:
+            check_number("scale", self.scale, minimum=0.0, open_ends=True)
+        check_number("start_scale", self.start_scale, minimum=0.0, open_ends=True)
+        scale = self.start_scale if self.learns else self.scale
+        mean = np.where(pooled, w.mean(axis=1, keepdims=True), 0.0)
+        precision = np.where(pooled, scale**-2.0, RIDGE * variance)
+        return EdgeLaw(mean, np.broadcast_to(precision, w.shape), pooled)
+
+    def update(self, law, w, laplace):
+        """w0 and scale from couplings and their Laplace variances."""
+        pooled = law.pooled
+        w0 = w.mean(axis=1, keepdims=True)
+        precision = law.precision
+        if self.learns:
+            spread = np.where(pooled, (w - w0) ** 2 + laplace, 0.0)
+            if self.scale == "shared":
+                spread = spread.sum(axis=(1, 2, 3), keepdims=True) / max(
+                    pooled.sum(), 1
+                )
+            else:
+                spread = spread.mean(axis=1, keepdims=True)
+            precision = np.where(pooled, 1 / np.maximum(spread, 1e-8), precision)
+        return EdgeLaw(np.where(pooled, w0, 0.0), precision, pooled)
+
+
+@dataclass(frozen=True)
+class EdgeLaw:
+    """A normal law for every coupling; its constant counts where it is learned."""
+
+    mean: np.ndarray  # (S, K, N, E)
+    precision: np.ndarray  # (S, K, N, E)
+    pooled: np.ndarray  # (K, N, E)
+
+    def log_density(self, w):
+        """Sum of log N(w; mean, 1/precision) over couplings, (S, K, N)."""
+        terms = -0.5 * self.precision * (w - self.mean) ** 2
+        constant = 0.5 * np.log(np.where(self.pooled, self.precision, 1.0) / TWO_PI)
+        return (terms + np.where(self.pooled, constant, 0.0)).sum(axis=-1)
+
+    def take(self, starts):
+        """The law of some of the starts."""
+        return EdgeLaw(self.mean[starts], self.precision[starts], self.pooled)
+
+
+NAMED = {"none": RidgePrior, "gaussian": GaussianPrior}
+
+
+def as_prior(prior):
+    """A prior by name, or the prior object itself.
+
+    Examples
+    --------
+    >>> as_prior("none")
+    RidgePrior(precision=0.001)
+    """
+    if isinstance(prior, str):
+        return NAMED[check_choice("prior", prior, NAMED)]()
+    if not isinstance(prior, tuple(NAMED.values())):
+        check_choice("prior", prior, NAMED)
+    return prior

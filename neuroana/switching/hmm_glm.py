@@ -1,0 +1,373 @@
+"""The switching GLM as an estimator: ``HMMGLM``."""
+
+import numpy as np
+import xarray as xr
+
+from neuroana.core.checks import check_choice, check_number, message
+from neuroana.core.errors import ParameterError
+from neuroana.core.estimator import Estimator
+from neuroana.core.random import branch, draw_seed
+from neuroana.switching.designs import observe
+from neuroana.switching.edge_priors import as_prior
+from neuroana.switching.forward_backward import predict_states, smooth, viterbi
+from neuroana.switching.history import ExponentialHistory
+
+
+class HMMGLM(Estimator):
+    """Recurring states of a recording, and how its signals drive each other in each.
+
+    A hidden Markov chain picks the state of every bin; the state picks a generalised
+    linear model of all units on their own common past::
+
+        z[1] ~ Cat(pi)                         z[t] | z[t-1] ~ Cat(A[z[t-1], :])
+        h[t, m, c] = sum_l phi[c, l] x[t-l, m]               (strictly causal)
+        eta[k, t, n] = b[k, n] + sum_{m, c} w[k, n, m, c] h[t, m, c] + v[k, n] . u[t]
+        x[t, n] | z[t] = k  ~  Obs(link(eta[k, t, n]))
+
+    Use it for spike counts (``"poisson"``) and for calcium, fMRI, EEG or iEEG signals
+    (``"gaussian"``; with :class:`RawHistory` an autoregressive HMM), when activity
+    switches between a few recurring regimes. Fitted by EM from several starts at once;
+    states are numbered by falling occupancy. Missing values (NaN, or samples that the
+    recording marks as not good) count in no likelihood; as history they count as zero.
+
+    An EM iteration costs about ``n_init * K * N * T * (D**2 + 8 * D)`` flops with
+    ``D = 1 + N * B + P`` (bins T, units N, basis functions B, inputs P), and memory
+    about ``8 * T * (3 * D + 4 * n_init * K)`` bytes.
+
+    Parameters
+    ----------
+    n_states : int
+        K. One is the plain GLM.
+    observation : {"poisson", "gaussian"}
+        Counts, or real values with a variance per state and unit.
+    link : str, optional
+        "softplus" (default), "exp" or "sigmoid" for counts; "identity".
+    history : history basis or None
+        :class:`ExponentialHistory`, :class:`RaisedCosineHistory`,
+        :class:`BoxcarHistory`, :class:`RawHistory`; None for inputs alone.
+    prior : {"none", "gaussian"} or prior
+        On couplings: a slight ridge; or couplings of all states around one shared
+        map. :class:`RidgePrior`, :class:`GaussianPrior` set their scale.
+    transitions : {"sticky", "fixed"}
+        Learned under a Dirichlet prior, or left as they start.
+    alpha, kappa : float
+        Of the Dirichlet prior on rows of A, ``alpha + kappa`` on the diagonal.
+    baseline : {"state", "shared"}
+        One b per state, or the same in all.
+    self_coupling : {"free", "zero", "shared", "prior"}
+        Coupling of a unit to its own past: outside the prior, absent, the same in all
+        states, or as any other.
+    covariance : {"diag"}
+        Of gaussian observations.
+    init : {"glm+noise", "kmeans"}, mapping of arrays, or fitted HMMGLM
+        Where starts begin; arrays are named as the learned attributes, without the
+        final underscore, and make a single start.
+    n_init : int
+        Starts, fitted as one batch; the best by objective is kept.
+    max_iter : int
+        EM iterations at most.
+    tol : float
+        A start ends when its gain is below this for three iterations running, in nats
+        per observed value.
+    missing : {"mask", "raise"}
+        What a NaN means: a missing value, or an error.
+    random_state : int, Generator or None
+        Seed of the starts.
+    n_jobs : int or None
+        Threads of the arithmetic; None leaves torch as it is.
+    device : {"auto", "cpu", "cuda", ...}
+        Where the arithmetic runs.
+    dtype : {"float64", "float32"}
+        Of design and emissions; recursions and solves are always float64.
+    progress : bool
+        Show the iterations.
+
+    Attributes
+    ----------
+    coupling_ : DataArray (state, neuron, source, basis)
+        w. The dim of the units keeps the name that the recording gave it.
+    coupling_sd_ : DataArray, like coupling_
+        Laplace standard deviation, given the states.
+    baseline_ : DataArray (state, neuron)
+    input_weights_ : DataArray (state, neuron, input)
+    transition_matrix_ : DataArray (state, state_next)
+    initial_prob_, occupancy_ : DataArray (state)
+    noise_ : DataArray (state, neuron)
+        Variance of gaussian observations.
+    coupling_prior_mean_, coupling_prior_sd_ : DataArray (state, neuron, source, basis)
+        The learned map shared by states and the scatter around it (prior "gaussian").
+    kernel_ : DataArray (basis, lag)
+        phi.
+    rate_ : DataArray (neuron)
+        Mean of each unit in the training data.
+    flat_ : DataArray (neuron) of int
+        One for units that never changed; they have a baseline only.
+    objective_trace_ : DataArray (start, iteration)
+        J of every start; NaN after it ended.
+    objective_, n_iter_, converged_, best_start_, start_agreement_
+        How the fit went; the last is the adjusted Rand index of the two best starts.
+    n_logspace_fallbacks_, n_missing_, n_observed_ : int
+
+    References
+    ----------
+    Li, Kim, Rodgers, Choi and Wu, "One-hot Generalized Linear Model for Switching
+    Brain State Discovery", ICLR 2024, arXiv 2310.15263.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> recordings, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=400, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(n_states=2, link="sigmoid", n_init=2, random_state=0)
+    >>> model.fit(recordings).coupling_.dims
+    ('state', 'neuron', 'source', 'basis')
+    >>> model.predict_proba(recordings[0]).dims
+    ('time', 'state')
+    """
+
+    _citation = "switching.HMMGLM"
+
+    def __init__(
+        self,
+        n_states=2,
+        observation="poisson",
+        *,
+        link=None,
+        history=ExponentialHistory(n_lags=5, decay=1.0),  # noqa: B008 (frozen)
+        prior="none",
+        transitions="sticky",
+        alpha=1.0,
+        kappa=0.0,
+        baseline="state",
+        self_coupling="free",
+        covariance="diag",
+        init="glm+noise",
+        n_init=8,
+        max_iter=200,
+        tol=1e-6,
+        missing="mask",
+        random_state=None,
+        n_jobs=None,
+        device="auto",
+        dtype="float64",
+        progress=False,
+    ):
+        self.n_states = n_states
+        self.observation = observation
+        self.link = link
+        self.history = history
+        self.prior = prior
+        self.transitions = transitions
+        self.alpha = alpha
+        self.kappa = kappa
+        self.baseline = baseline
+        self.self_coupling = self_coupling
+        self.covariance = covariance
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.missing = missing
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.device = device
+        self.dtype = dtype
+        self.progress = progress
+
+    def fit(self, X, y=None, *, inputs=None, lengths=None):
+        """Fit to one or several recordings.
+
+        Parameters
+        ----------
+        X : recording, collection of recordings, DataArray or ndarray (time, unit)
+            Each recording is a sequence of its own.
+        y : ignored
+        inputs : like X, optional
+            Exogenous inputs u on the same clock.
+        lengths : sequence of int, optional
+            Lengths of the sequences stacked in one plain array.
+
+        Returns
+        -------
+        HMMGLM
+            Itself.
+
+        Raises
+        ------
+        ParameterError, SchemaError, ShapeError
+            If arguments or data cannot be used; the message says why.
+        """
+        from neuroana.switching.fitting import fit_states
+
+        self._check_parameters()
+        observed = self._observe(X, inputs, lengths, fitted=False)
+        fit_states(self, observed)
+        return self
+
+    def predict(self, X, *, inputs=None, lengths=None):
+        """Most probable path of states (Viterbi), (time) per sequence."""
+        observed, loglik = self._emissions(X, inputs, lengths)
+        path = viterbi(loglik, *self._chain(), observed.lengths).path
+        return observed.sequences.wrap(observed.split(path), name="state")
+
+    def predict_proba(self, X, *, inputs=None, lengths=None):
+        """Probability of each state given the whole sequence, (time, state)."""
+        return self._probabilities(X, inputs, lengths, "gamma")
+
+    def filter_proba(self, X, *, inputs=None, lengths=None):
+        """Probability of each state given the sequence up to each bin (causal)."""
+        return self._probabilities(X, inputs, lengths, "filtered")
+
+    def transform(self, X, *, inputs=None, lengths=None):
+        """The same as :meth:`predict_proba`, for pipelines."""
+        return self.predict_proba(X, inputs=inputs, lengths=lengths)
+
+    def predict_rate(self, X, *, inputs=None, lengths=None):
+        """Expected value of every unit one bin ahead, (time, unit).
+
+        Mean of the states' predictions, weighted with the probability of each state
+        given all earlier bins.
+        """
+        from neuroana.switching.fitting import expected_values
+
+        observed, loglik = self._emissions(X, inputs, lengths)
+        found = smooth(loglik, *self._chain(), observed.lengths)
+        ahead = predict_states(found.filtered, *self._chain(), observed.lengths)
+        rate = expected_values(self, observed, ahead)
+        dims = ("time", observed.sequences.dim)
+        return observed.sequences.wrap(observed.split(rate), dims=dims, name="rate")
+
+    def log_likelihood(self, X, *, inputs=None, lengths=None):
+        """log p of each sequence in nats, states summed out, (sequence)."""
+        observed, loglik = self._emissions(X, inputs, lengths)
+        found = smooth(loglik, *self._chain(), observed.lengths)
+        return xr.DataArray(
+            found.log_marginal,
+            dims="sequence",
+            coords={"sequence": list(observed.sequences.labels)},
+            name="log_likelihood",
+            attrs={"units": "nat", "n_observed": observed.n_observed},
+        )
+
+    def score(self, X, y=None, *, inputs=None, lengths=None) -> float:
+        """log p per observed value in nats, states summed out."""
+        found = self.log_likelihood(X, inputs=inputs, lengths=lengths)
+        return float(found.sum()) / max(found.attrs["n_observed"], 1)
+
+    def bits_per_spike(self, X, *, inputs=None, lengths=None) -> float:
+        """Gain over constant rates, those of the training data, in bits per spike.
+
+        Units that were silent in the training data are left out.
+        """
+        from neuroana.switching.fitting import emissions_of
+        from neuroana.switching.metrics import bits_per_spike
+
+        if self.observation != "poisson":
+            raise ParameterError(
+                message(
+                    "bits_per_spike", "observation='poisson'", repr(self.observation),
+                    "use score",
+                )
+            )  # fmt: skip
+        observed = self._observe(X, inputs, lengths)
+        active = self.flat_.to_numpy() == 0
+        seen = (
+            np.ones(observed.x.shape, bool) if observed.seen is None else observed.seen
+        )
+        seen = seen & active
+        loglik = emissions_of(self, observed, seen)
+        found = smooth(loglik, *self._chain(), observed.lengths)
+        return bits_per_spike(
+            found.log_marginal.sum(), observed.x, self.rate_.to_numpy(), seen=seen
+        )
+
+    def sample(self, n_bins=1000, n_sequences=1, *, inputs=None, random_state=None):
+        """Simulate from the fitted model.
+
+        Parameters
+        ----------
+        n_bins : int
+            Length of every sequence.
+        n_sequences : int
+        inputs : array (n_bins, P) or (n_sequences, n_bins, P), optional
+            Needed where the model was fitted with inputs.
+        random_state : int, Generator or None
+
+        Returns
+        -------
+        Dataset or list of Dataset
+            Recordings with the further variable ``state`` (time).
+        """
+        from neuroana.switching.simulate import sample_model
+
+        rng = branch(draw_seed(random_state), 0)
+        made = sample_model(self, n_bins, n_sequences, inputs, rng)
+        return made[0] if n_sequences == 1 else made
+
+    def _check_parameters(self):
+        from neuroana.switching.observations import family
+        from neuroana.switching.starts import check_init
+
+        check_number("n_states", self.n_states, minimum=1, integer=True)
+        check_number("n_init", self.n_init, minimum=1, integer=True)
+        check_number("max_iter", self.max_iter, minimum=1, integer=True)
+        check_number("tol", self.tol, minimum=0.0)
+        check_number("alpha", self.alpha, minimum=1.0)
+        check_number("kappa", self.kappa, minimum=0.0)
+        check_choice("transitions", self.transitions, ("sticky", "fixed"))
+        check_choice("baseline", self.baseline, ("state", "shared"))
+        check_choice(
+            "self_coupling", self.self_coupling, ("free", "zero", "shared", "prior")
+        )
+        check_choice("covariance", self.covariance, ("diag",))
+        check_choice("missing", self.missing, ("mask", "raise"))
+        check_choice("dtype", self.dtype, ("float64", "float32"))
+        if self.n_jobs is not None:
+            check_number("n_jobs", self.n_jobs, minimum=1, integer=True)
+        as_prior(self.prior)
+        check_init(self.init)
+        family(self.observation, self.link)
+
+    def _observe(self, X, inputs, lengths, *, fitted=True):
+        if fitted:
+            from sklearn.utils.validation import check_is_fitted
+
+            check_is_fitted(self)
+        observed = observe(
+            X,
+            kernel=None if self.history is None else self.history.kernel(),
+            discrete=self.observation == "poisson",
+            missing=self.missing,
+            inputs=inputs,
+            lengths=lengths,
+            names=self.rate_[self.rate_.dims[0]].to_numpy() if fitted else None,
+        )
+        if fitted:
+            wanted = self.n_inputs_
+            if len(observed.input_names) != wanted:
+                raise ParameterError(
+                    message(
+                        "argument 'inputs'", f"{wanted} inputs, as in the fit",
+                        len(observed.input_names),
+                    )
+                )  # fmt: skip
+        return observed
+
+    def _emissions(self, X, inputs, lengths):
+        from neuroana.switching.fitting import emissions_of
+
+        observed = self._observe(X, inputs, lengths)
+        return observed, emissions_of(self, observed, observed.seen)
+
+    def _probabilities(self, X, inputs, lengths, which):
+        observed, loglik = self._emissions(X, inputs, lengths)
+        found = getattr(smooth(loglik, *self._chain(), observed.lengths), which)
+        return observed.sequences.wrap(
+            observed.split(found),
+            dims=("time", "state"),
+            coords={"state": np.arange(self.n_states)},
+            name="probability",
+        )
+
+    def _chain(self):
+        return self.transition_matrix_.to_numpy(), self.initial_prob_.to_numpy()

@@ -1,0 +1,150 @@
+"""The switching model's section of the report."""
+
+import numpy as np
+
+from neuroana.core.contract import label_of
+from neuroana.core.provenance import versions
+from neuroana.plot.sections import Section
+from neuroana.switching.plots import (
+    plot_coupling,
+    plot_scores,
+    plot_states,
+    plot_trace,
+    plot_transitions,
+)
+
+
+def switching_section(
+    model, recordings, scores, states, *, title=None, seconds=None
+) -> Section:
+    """Text, numbers, tables and figures of one fit.
+
+    Parameters
+    ----------
+    model : fitted HMMGLM
+    recordings : list of Dataset
+    scores : Dataset
+        From ``held_out_comparison``.
+    states : list of Dataset
+        path, probability, occupancy, visits of each recording.
+    title : str, optional
+    seconds : float, optional
+        Stretch that the states' figure shows, from the start.
+    """
+    names = [label_of(r) for r in recordings]
+    section = Section(
+        title=title
+        or f"{model.n_states} states of {', '.join(names[:3])}"
+        + (" and others" if len(names) > 3 else ""),
+        kind="switching",
+        lead=verdict(model, scores),
+        synthetic=any(int(r.attrs.get("synthetic", 0)) for r in recordings),
+        numbers=numbers(model, scores),
+        methods=methods(model, scores),
+        citations=[entry for entry in model.cite().split("\n\n") if entry],
+    )
+    stop = None if seconds is None else states[0]["time"][0].item() + seconds
+    section.add_figure(
+        plot_states(
+            states[0]["probability"].sel(time=slice(None, stop)),
+            recordings[0]["signal"].sel(time=slice(None, stop)),
+        ),
+        "States over time",
+        f"{names[0]}: signals above, probability of each state below.",
+    )
+    section.add_figure(
+        plot_scores(scores),
+        "Held-out score",
+        "Each line is a fold. Grey: the same test data with every unit shifted in "
+        "time by an amount of its own.",
+    )
+    if model.coupling_.size:
+        section.add_figure(
+            plot_coupling(model),
+            "Couplings in each state",
+            "Rows are driven, columns drive; one colour scale for all states.",
+        )
+    section.add_figure(
+        plot_transitions(model, [s["path"] for s in states]),
+        "Transitions and visits",
+        "Left: probability from one bin to the next. Right: how long visits last, "
+        "beside the geometric law of the model.",
+    )
+    section.add_figure(
+        plot_trace(model), "Starts", "Objective of every start below the best one."
+    )
+    rows = [
+        [name, k, round(float(s["occupancy"][k]), 3), int(s["n_visits"][k]),
+         round(float(s["mean_visit"][k]), 3)]
+        for name, s in zip(names, states)
+        for k in range(model.n_states)
+    ]  # fmt: skip
+    section.add_table(
+        "States of each recording (visits: most probable path)",
+        ["recording", "state", "occupancy", "visits", "mean visit (s)"],
+        rows,
+    )
+    return section
+
+
+def margins(scores):
+    """Score minus one state, and minus the null's mean, one value a fold."""
+    states = scores["score"].sel(model="states").to_numpy()
+    alone = scores["score"].sel(model="one_state").to_numpy()
+    return states - alone, states - scores["null"].mean("shift").to_numpy()
+
+
+def verdict(model, scores) -> str:
+    """What the held-out scores say, in two sentences."""
+    gain, over_null = margins(scores)
+    better = int((gain > 0).sum())
+    text = (
+        f"{model.n_states} states score {gain.mean():+.4f} nats per value against one "
+        f"state on held-out data (better in {better} of {len(gain)} folds), and "
+        f"{over_null.mean():+.4f} against data whose units are shifted in time."
+    )
+    if better <= len(gain) / 2:
+        text += " Switching does not help to predict these data."
+    return text
+
+
+def numbers(model, scores) -> dict:
+    """Key figures of the fit."""
+    states = scores["score"].sel(model="states")
+    alone = scores["score"].sel(model="one_state")
+    found = {
+        "states": model.n_states,
+        "held-out score (nat per value)": round(float(states.mean()), 5),
+        "one state (nat per value)": round(float(alone.mean()), 5),
+        "time-shifted (nat per value)": round(float(scores["null"].mean()), 5),
+        "folds": scores.sizes["fold"],
+        "iterations": model.n_iter_,
+        "converged": "yes" if model.converged_ else "no",
+        "missing values": model.n_missing_,
+        "log-space fallbacks": model.n_logspace_fallbacks_,
+    }
+    if np.isfinite(model.start_agreement_):
+        found["agreement of the two best starts (ARI)"] = round(
+            model.start_agreement_, 3
+        )
+    return found
+
+
+def methods(model, scores) -> str:
+    """A paragraph for a methods section."""
+    units, dim = len(model.rate_), model.rate_.dims[0]
+    history = "no history" if model.history is None else repr(model.history)
+    names = versions()
+    n_starts = model.objective_trace_.sizes["start"]
+    return (
+        f"A hidden Markov model with {model.n_states} states and a generalised linear "
+        f"model of {units} {dim}s in each ({model.observation} observations, "
+        f"{history}, prior {model.prior!r}) was fitted by expectation-maximisation "
+        f"from {n_starts} starts (seed {model.seed_}); the start with the highest "
+        "penalised likelihood was kept. Scores are marginal log-likelihoods on "
+        f"held-out {scores.attrs.get('split', 'data')} ({scores.sizes['fold']} folds), "
+        f"beside a model with one state and {scores.sizes['shift']} copies of each "
+        "test set in which every unit was shifted in time by an amount of its own. "
+        f"Software: neuroana {names.get('neuroana', '')}, "
+        f"torch {names.get('torch', 'not listed')}."
+    )

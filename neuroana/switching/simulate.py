@@ -1,0 +1,225 @@
+"""Recordings with known states: the generators of tests, tutorials and comparisons.
+
+| generator      | observations | what it makes                                     |
+| -------------- | ------------ | ------------------------------------------------- |
+| "li2024"       | poisson      | sparse signed couplings, edge-type law in common  |
+| "gaussian_var" | gaussian     | one stable vector autoregression a state          |
+
+"li2024" follows the synthetic experiment of Li et al. (ICLR 2024): edge types are
+drawn per ordered pair from Dirichlet(0.2, 1.6, 0.2) over (inhibitory, none,
+excitatory), strengths are log(1 + 3U), baselines 0.1 (U - 0.5), the link is the
+sigmoid, the history kernel exp(-k) over five bins, and states last 50 bins on average.
+The first state of a sequence is drawn from the initial law.
+"""
+
+import numpy as np
+import xarray as xr
+
+from neuroana.core.checks import check_choice, check_number, message
+from neuroana.core.errors import ShapeError
+from neuroana.core.random import branch, draw_seed
+from neuroana.core.recording import from_array
+
+
+GENERATORS = ("li2024", "gaussian_var")
+MODALITY = {"channel": "ieeg", "roi": "fmri", "voxel": "fmri"}
+
+
+def simulate_hmm_glm(
+    generator="li2024",
+    *,
+    n_states=5,
+    n_units=20,
+    n_bins=2000,
+    n_sequences=50,
+    stay=0.98,
+    random_state=None,
+):
+    """Draw recordings from a switching GLM whose parameters are known.
+
+    Parameters
+    ----------
+    generator : {"li2024", "gaussian_var"}
+    n_states, n_units, n_bins, n_sequences : int
+        K, N, T of each sequence, R.
+    stay : float
+        Probability to stay in a state from one bin to the next.
+    random_state : int, Generator or None
+
+    Returns
+    -------
+    recordings : list of Dataset
+        With the further variable ``state`` (time).
+    truth : Dataset
+        coupling (state, neuron, source, basis), baseline, transition_matrix,
+        initial_prob; for "li2024" also edge_type (-1, 0, 1), for "gaussian_var"
+        noise.
+
+    Examples
+    --------
+    >>> recordings, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=3, n_bins=50, n_sequences=2, random_state=0)
+    >>> recordings[0].signal.shape, truth.coupling.shape
+    ((50, 3), (2, 3, 3, 1))
+    """
+    check_choice("generator", generator, GENERATORS)
+    for name, value in {
+        "n_states": n_states, "n_units": n_units, "n_bins": n_bins,
+        "n_sequences": n_sequences,
+    }.items():  # fmt: skip
+        check_number(name, value, minimum=1, integer=True)
+    check_number("stay", stay, minimum=0.0, maximum=1.0)
+    seed = draw_seed(random_state)
+    make = sparse_couplings if generator == "li2024" else stable_autoregressions
+    truth = make(branch(seed, 0), n_states, n_units)
+    transition = np.full((n_states, n_states), (1 - stay) / max(n_states - 1, 1))
+    np.fill_diagonal(transition, stay if n_states > 1 else 1.0)
+    truth["transition_matrix"] = ("state", "state_next"), transition
+    truth["initial_prob"] = "state", np.full(n_states, 1 / n_states)
+    from neuroana.switching.history import ExponentialHistory, RawHistory
+
+    history = ExponentialHistory() if generator == "li2024" else RawHistory()
+    values, states = simulate_sequences(
+        branch(seed, 1), truth, history.kernel(), n_bins, n_sequences
+    )
+    dim = truth["baseline"].dims[1]
+    made = [
+        as_recording(x, z, dim, truth[dim].to_numpy(), run=str(r + 1))
+        for r, (x, z) in enumerate(zip(values, states))
+    ]
+    return made, truth
+
+
+def sparse_couplings(rng, n_states, n_units):
+    """Parameters of the generator "li2024"."""
+    law = rng.dirichlet([0.2, 1.6, 0.2], size=(n_units, n_units))
+    draw = rng.random((n_states, n_units, n_units, 1))
+    edge_type = (draw > law.cumsum(axis=-1)[..., :2]).sum(axis=-1) - 1
+    strength = np.log1p(3 * rng.random(edge_type.shape))
+    baseline = np.tile(0.1 * (rng.random(n_units) - 0.5), (n_states, 1))
+    edge = ("state", "neuron", "source")
+    units = np.arange(n_units)
+    return xr.Dataset(
+        {
+            "coupling": ((*edge, "basis"), (edge_type * strength)[..., None]),
+            "edge_type": (edge, edge_type),
+            "edge_prior": (("neuron", "source", "sign"), law),
+            "baseline": (("state", "neuron"), baseline),
+        },
+        coords={"neuron": units, "source": units, "basis": [0]},
+        attrs={"observation": "poisson", "link": "sigmoid"},
+    )
+
+
+def stable_autoregressions(rng, n_states, n_units):
+    """Parameters of the generator "gaussian_var": order one, spectral radius 0.9."""
+    w = rng.standard_normal((n_states, n_units, n_units)) / np.sqrt(n_units)
+    radius = np.abs(np.linalg.eigvals(w)).max(axis=1)
+    w *= (0.9 / radius)[:, None, None]
+    channels = [f"channel{i}" for i in range(n_units)]
+    return xr.Dataset(
+        {
+            "coupling": (("state", "channel", "source", "basis"), w[..., None]),
+            "baseline": (
+                ("state", "channel"), 0.5 * rng.standard_normal((n_states, n_units)),
+            ),
+            "noise": (
+                ("state", "channel"), rng.uniform(0.5, 1.5, (n_states, n_units)),
+            ),
+        },
+        coords={"channel": channels, "source": channels, "basis": [0]},
+        attrs={"observation": "gaussian", "link": "identity"},
+    )  # fmt: skip
+
+
+def simulate_sequences(rng, truth, kernel, n_bins, n_sequences, drive=None):
+    """Draw values (R, T, N) and states (R, T), all sequences bin by bin together.
+
+    `drive` (R, T, K, N) is added to eta: the part that inputs explain.
+    """
+    from neuroana.switching.observations import family
+
+    kind = family(truth.attrs["observation"], truth.attrs["link"])
+    w, b = truth["coupling"].to_numpy(), truth["baseline"].to_numpy()
+    noise = truth["noise"].to_numpy() if "noise" in truth else None
+    leave = truth["transition_matrix"].to_numpy().cumsum(axis=1)
+    n_units = b.shape[1]
+    states = np.empty((n_sequences, n_bins), dtype=np.int64)
+    values = np.empty((n_sequences, n_bins, n_units))
+    past = np.zeros((n_sequences, kernel.shape[1], n_units))
+    enter = truth["initial_prob"].to_numpy().cumsum()[None]
+    top = leave.shape[0] - 1
+    for t in range(n_bins):
+        u = rng.random((n_sequences, 1))
+        law = enter if t == 0 else leave[states[:, t - 1]]
+        z = states[:, t] = np.minimum((u > law).sum(axis=1), top)
+        eta = b[z].copy()
+        if w.size:
+            h = np.einsum("cl,rlm->rmc", kernel, past)
+            eta += np.einsum("rnmc,rmc->rn", w[z], h)
+        if drive is not None:
+            eta += drive[np.arange(n_sequences), t, z]
+        values[:, t] = kind.sample(rng, eta, None if noise is None else noise[z])
+        if kernel.shape[1]:
+            past = np.roll(past, 1, axis=1)
+            past[:, 0] = values[:, t]
+    return values, states
+
+
+def as_recording(x, z, dim, names, *, rate=1.0, run=None, observation=None):
+    """A simulated recording with the variable ``state``."""
+    counts = np.issubdtype(x.dtype, np.integer) or (x == np.round(x)).all()
+    if observation is not None:
+        counts = observation == "poisson"
+    modality = "spikes" if counts else MODALITY.get(dim, "calcium")
+    space = dim if dim in ("neuron", "channel", "roi", "voxel") else "neuron"
+    space = "neuron" if modality == "spikes" else space
+    made = from_array(
+        x, modality, sampling_rate=rate, names=names, dim=space,
+        units="count" if modality == "spikes" else "1",
+        attrs={"synthetic": 1, "run": run},
+    )  # fmt: skip
+    return made.assign(state=("time", z))
+
+
+def sample_model(model, n_bins, n_sequences, inputs, rng):
+    """Recordings drawn from a fitted HMMGLM."""
+    check_number("n_bins", n_bins, minimum=1, integer=True)
+    check_number("n_sequences", n_sequences, minimum=1, integer=True)
+    from neuroana.switching.observations import family
+
+    kind = family(model.observation, model.link)
+    names = {
+        "coupling": model.coupling_,
+        "baseline": model.baseline_,
+        "transition_matrix": model.transition_matrix_,
+        "initial_prob": model.initial_prob_,
+    }
+    if getattr(model, "noise_", None) is not None:
+        names["noise"] = model.noise_
+    truth = xr.Dataset({k: v.variable for k, v in names.items()})
+    truth.attrs = {"observation": model.observation, "link": kind.link}
+    drive = None
+    if model.n_inputs_:
+        u = np.asarray(np.nan if inputs is None else inputs, dtype=float)
+        wanted = (n_bins, model.n_inputs_)
+        if u.shape[-2:] != wanted or u.ndim > 3 or not np.isfinite(u).all():
+            raise ShapeError(
+                message(
+                    "argument 'inputs'", f"finite values of shape {wanted}",
+                    "nothing" if inputs is None else f"shape {u.shape}",
+                )
+            )  # fmt: skip
+        u = np.broadcast_to(u, (n_sequences, *wanted))
+        drive = np.einsum("rtp,knp->rtkn", u, model.input_weights_.to_numpy())
+    values, states = simulate_sequences(
+        rng, truth, model.kernel_.to_numpy(), n_bins, n_sequences, drive
+    )
+    dim = model.baseline_.dims[1]
+    return [
+        as_recording(
+            x, z, dim, model.rate_[dim].to_numpy(), rate=model.sampling_rate_ or 1.0,
+            run=str(r + 1), observation=model.observation,
+        )
+        for r, (x, z) in enumerate(zip(values, states))
+    ]  # fmt: skip

@@ -6,6 +6,8 @@ first used. The list of public names is in ``__init__.pyi``.
 
 __version__ = "0.1.0"
 
+import importlib as _importlib
+
 import lazy_loader as _lazy
 
 
@@ -14,6 +16,5 @@ _resolve, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 
 def __getattr__(name: str):
     value = _resolve(name)
-    import neuroana.accessor  # noqa: F401  (registers the accessor `.na`)
-
+    _importlib.import_module("neuroana.accessor")  # registers `.na` with xarray
     return value

@@ -1,4 +1,4 @@
-"""A folder of fMRI region tables -> states of every subject -> the same on a cluster."""
+"""A folder of fMRI region tables -> states of every subject -> a cluster run."""
 
 import sys
 from pathlib import Path

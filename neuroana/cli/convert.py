@@ -27,7 +27,7 @@ def command(
     params = {
         "modality": modality,
         "options": key_values(option or [], "option"),
-        "attrs": {k: str(v) for k, v in key_values(attr or [], "attr").items()},
+        "attrs": key_values(attr or [], "attr", text=True),
     }
     step.run("io.read", {"file": source}, {"recording": target}, params)
     typer.echo(target)

@@ -10,8 +10,10 @@ from neuroana.core.checks import message
 from neuroana.core.errors import ParameterError
 
 
-def key_values(given: list[str], what: str) -> dict[str, Any]:
+def key_values(given: list[str], what: str, *, text: bool = False) -> dict[str, Any]:
     """Parse ``key=value`` words; values are YAML, so numbers and lists come out right.
+
+    With `text` they stay as they stand: ``subject=01`` keeps its zero.
 
     Raises
     ------
@@ -22,13 +24,16 @@ def key_values(given: list[str], what: str) -> dict[str, Any]:
 
     values: dict[str, Any] = {}
     for word in given:
-        key, equals, text = word.partition("=")
+        key, equals, value = word.partition("=")
         if not equals or not key:
             raise ParameterError(message(f"--{what}", "key=value", repr(word)))
         try:
-            values[key.replace("-", "_")] = yaml.safe_load(text)
+            parsed = value if text else yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ParameterError(message(f"--{what} {key}", "a value", text)) from error
+            raise ParameterError(
+                message(f"--{what} {key}", "a value", value)
+            ) from error
+        values[key.replace("-", "_")] = parsed
     return values
 
 

@@ -260,8 +260,8 @@ def _check_units(ds: xr.Dataset, kind: Modality, where: str) -> None:
 
 
 def _check_attrs(ds: xr.Dataset, where: str) -> None:
-    for holder in (ds, *ds.variables.values()):
-        for key, value in holder.attrs.items():
+    for attrs in (ds.attrs, *(ds[name].attrs for name in ds.variables)):
+        for key, value in attrs.items():
             flat = value if isinstance(value, list | tuple) else [value]
             if not all(
                 isinstance(v, str | int | float | np.number | np.ndarray) for v in flat

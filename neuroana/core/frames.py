@@ -43,8 +43,8 @@ def tidy(result: Any) -> pd.DataFrame:
         for number, part in enumerate(result):
             frame = tidy(part)
             entities = {e: part.attrs[e] for e in ENTITIES if e in part.attrs}
-            columns = entities or {"sequence": number}
-            for place, (name, value) in enumerate(columns.items()):
+            known = entities or {"sequence": number}
+            for place, (name, value) in enumerate(known.items()):
                 frame.insert(place, name, value)
             parts.append(frame)
         return pd.concat(parts, ignore_index=True)

@@ -167,12 +167,13 @@ def from_array(
     if sampling_rate is None and len(time) > 1:
         sampling_rate = rate_of(time)
     if names is None:
-        names = np.arange(n_space) if space in ("neuron", "voxel") else None
-        names = [f"{space}{i}" for i in range(n_space)] if names is None else names
+        numbers = range(n_space)
+        numbered = space in ("neuron", "voxel")
+        names = numbers if numbered else [f"{space}{i}" for i in numbers]
     for what, given, wanted in (("time", time, n_samples), (space, names, n_space)):
         if len(given) != wanted:
             raise ShapeError(message(f"{what!r}", f"{wanted} entries", len(given)))
-    along_time = {"time": ("time", time, {"units": "s"})}
+    along_time: dict[str, Any] = {"time": ("time", time, {"units": "s"})}
     if good is not None:
         along_time["good"] = ("time", np.asarray(good, dtype=bool))
     along_space = {

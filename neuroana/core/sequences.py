@@ -222,17 +222,17 @@ def _split(X: Any, lengths: Sequence[int] | None) -> list[xr.DataArray]:
     whole = xr.DataArray(array, dims=("time", "feature"), coords=coords)
     if lengths is None:
         return [whole]
-    lengths = np.asarray(lengths, dtype=int)
-    if lengths.sum() != len(array) or (lengths < 1).any():
+    sizes = np.asarray(lengths, dtype=int)
+    if sizes.sum() != len(array) or (sizes < 1).any():
         raise ShapeError(
             message(
                 "argument 'lengths'",
                 f"positive lengths that add up to {len(array)} samples",
-                f"{lengths.tolist()[:8]} (sum {lengths.sum()})",
+                f"{sizes.tolist()[:8]} (sum {sizes.sum()})",
             )
         )
-    ends = np.cumsum(lengths)
-    return [whole[a:b] for a, b in zip(ends - lengths, ends)]
+    ends = np.cumsum(sizes)
+    return [whole[a:b] for a, b in zip(ends - sizes, ends)]
 
 
 def _joined(parts: list[xr.DataArray], kind: str) -> Sequences:

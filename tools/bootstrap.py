@@ -346,7 +346,7 @@ class Installer:
     def uv(self, *arguments, **environment):
         links = dict.fromkeys(self.settings.get("find-links", []))
         flags = [f"--find-links={link}" for link in links]
-        flags += ["--no-index"] * OFFLINE
+        flags += ["--no-index"] * (OFFLINE and "--no-index" not in arguments)
         if "index-url" in self.settings and "UV_DEFAULT_INDEX" not in os.environ:
             environment["UV_DEFAULT_INDEX"] = self.settings["index-url"][-1]
         command = [self.python, "-m", "uv", "pip", "install", "--quiet"]

@@ -51,8 +51,8 @@ bench: ## set speed and accuracy beside the peers, in an environment of their ow
 docs: env ## build the documentation into docs/_build/html
 	$(PY) -m sphinx -j 2 -W --keep-going docs docs/_build/html
 
-lock: env ## solve requirements/ anew from setup.cfg
-	$(PY) tools/lock.py --upgrade
+lock: env ## write requirements/ from setup.cfg; UPGRADE=1 takes the newest versions
+	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)
 
 fetch: env ## fetch a recording that is not shipped: make fetch NAME=hcp_aal2
 	$(PY) -m neuroana fetch $(NAME)

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements" / "lock.txt"
 TORCH = ROOT / "requirements" / "torch.txt"
 UNFINISHED = "unfinished"
-SIZES = "about 0.7 GB to download, 2.5 GB on disk"
+SIZES = "about 0.6 GB to download, 2 GB on disk"
 SIZES_CUDA = "about 3 GB to download, 6 GB on disk"
 GB = 10**9
 OFFLINE = os.environ.get("OFFLINE", "0") not in ("", "0")
@@ -80,9 +80,10 @@ def main():
 def make(venv, extra):
     """Bring the environment to the state that the lock file describes."""
     fresh = not is_sound(venv)
-    packages = len(re.findall(r"^\S+==", LOCK.read_text(), flags=re.MULTILINE))
+    packages = set(re.findall(r"^(\S+)==", LOCK.read_text(), flags=re.MULTILINE))
+    torch = "" if torch_option() == "skip" else "torch and "
     print(
-        f"Installing torch and {packages} packages into {venv.name}: {SIZES}, "
+        f"Installing {torch}{len(packages)} packages into {venv.name}: {SIZES}, "
         "1-4 minutes; next time this step is skipped.",
         flush=True,
     )
@@ -173,7 +174,8 @@ def is_sound(venv):
         answer = run([python_of(venv), "-c", probe])
     except (OSError, Failed):
         return False
-    moved = "command = " in made_by and str(venv) not in made_by
+    command = re.search(r"^command = .* -m venv (.*)$", made_by, flags=re.MULTILINE)
+    moved = command and not command[1].endswith(str(venv))
     return not moved and answer.split() == [str(n) for n in sys.version_info[:2]]
 
 
@@ -344,7 +346,7 @@ class Installer:
     def uv(self, *arguments, **environment):
         links = dict.fromkeys(self.settings.get("find-links", []))
         flags = [f"--find-links={link}" for link in links]
-        flags += ["--no-index"] * OFFLINE
+        flags += ["--no-index"] * (OFFLINE and "--no-index" not in arguments)
         if "index-url" in self.settings and "UV_DEFAULT_INDEX" not in os.environ:
             environment["UV_DEFAULT_INDEX"] = self.settings["index-url"][-1]
         command = [self.python, "-m", "uv", "pip", "install", "--quiet"]

@@ -2,11 +2,13 @@
 
 The lock is solved in one call for every platform and Python, with hashes. torch stays
 out, since its build depends on the machine (see bootstrap.py), and so do the CUDA
-libraries that it brings.
+libraries that it brings. Versions change only where setup.cfg asks for it; with
+--upgrade all become the newest.
 """
 
 import configparser
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "requirements"
+LOCK = FOLDER / "lock.txt"
 DEV_EXTRAS = ("dev", "docs", "slurm")
 # nilearn and Snakemake want different versions of packaging; these two agree.
 PAIR = {"nilearn": "0.14.1", "snakemake": "9.15.0"}
@@ -49,15 +52,19 @@ def inputs():
 
 
 def solve(*more):
-    """The solver's answer for all inputs together."""
+    """The solver's answer for all inputs together; versions of the old lock are kept."""
+    part = FOLDER / "lock.part"
+    shutil.copy(LOCK, part)
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]
     command += ["--python-version", "3.11", "-c", "torch.txt", "--generate-hashes"]
     command += ["--no-emit-package", "torch", "--no-header", "--no-annotate"]
     command += ["--no-emit-index-url", "--no-emit-find-links", *more]
-    done = subprocess.run(
-        [*command, *inputs()], cwd=FOLDER, check=True, capture_output=True, text=True
-    )
-    return done.stdout
+    command += ["--output-file", part.name, *inputs()]
+    try:
+        subprocess.run(command, cwd=FOLDER, check=True, stdout=subprocess.DEVNULL)
+        return part.read_text(encoding="utf-8")
+    finally:
+        part.unlink()
 
 
 def strip_cuda(text):
@@ -81,7 +88,7 @@ def main():
         (FOLDER / name).write_text(text, encoding="utf-8")
     text = strip_cuda(solve(*sys.argv[1:]))
     check(text)
-    (FOLDER / "lock.txt").write_text(text, encoding="utf-8")
+    LOCK.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -336,6 +336,13 @@ def test_uv_is_told_what_pip_is_configured_with(bootstrap, commands, monkeypatch
     assert told["UV_DEFAULT_INDEX"] == "file:///mirror"
 
 
+@pytest.mark.parametrize("arguments", [["a==1"], ["--no-index", "a==1"]])
+def test_offline_is_told_once(bootstrap, commands, monkeypatch, arguments):
+    monkeypatch.setattr(bootstrap, "OFFLINE", True)
+    bootstrap.Installer(Path("v")).install("packages", *arguments)
+    assert commands.ran[-1].count("--no-index") == 1
+
+
 @pytest.mark.parametrize(
     ("output", "words"),
     [

@@ -59,7 +59,7 @@ class Problem:
     free: torch.Tensor  # (K, N, D) bool, coefficients that are not fixed at zero
     ties: torch.Tensor | None  # (K, N, D) int, or None: nothing shared by states
     pooled: np.ndarray  # (K, N, D - 1) bool, couplings the prior speaks about
-    column_variance: np.ndarray  # (D - 1,)
+    column_variance: np.ndarray  # (N, D - 1), in units of the target's variance
     variance_floor: torch.Tensor  # (N,)
     rest: torch.Tensor  # (N, D): coefficients of a state that owns no data
     n_observed: int
@@ -253,7 +253,7 @@ def run(problem, parameters, *, max_iter, tol, watch=None) -> Fit:
             law = law.take(keep)
             found = type(found)(*(part[keep] for part in found[:4]), 0)
         parameters, law, loglik = maximise(problem, parameters, law, found, iteration)
-    best = choose(trace)
+    best = int(np.argmax(last_objective(trace)))
     parameters, law = ended[best]
     return finish(
         problem, parameters, law, trace[:, : iteration + 1], best, n_logspace, labels,
@@ -290,13 +290,13 @@ def hopeless(trace, active, iteration, done, ended):
         return np.zeros(len(active), dtype=bool)
     now = trace[active, iteration]
     gain = now - trace[active, iteration - TRAILING]
-    return np.nanmax(trace) - now > 3 * np.maximum(gain, 0)
+    return last_objective(trace).max() - now > 3 * np.maximum(gain, 0)
 
 
-def choose(trace) -> int:
-    """The start whose last J is highest."""
-    last = [row[np.isfinite(row)][-1:] for row in trace]
-    return int(np.argmax([row[0] if len(row) else -np.inf for row in last]))
+def last_objective(trace):
+    """J of every start when it ended or stands now, (S,)."""
+    last = np.isfinite(trace).sum(axis=1) - 1
+    return trace[np.arange(len(trace)), last]
 
 
 def finish(

@@ -176,7 +176,7 @@ def check_values(sequences, values, good, here, label, discrete, missing):
 
     def place(bad):
         t, n = np.argwhere(bad)[0]
-        return f"sample {t}, {sequences.dim} {sequences.names[n]!r}"
+        return f"sample {t}, {sequences.dim} {sequences.names[n]}"
 
     infinite = np.isinf(values)
     if infinite.any():
@@ -247,7 +247,7 @@ def read_inputs(inputs, sequences, lengths):
             t, p = np.argwhere(bad)[0]
             raise SchemaError(
                 message(
-                    f"inputs of {label}: {u.names[p]!r}",
+                    f"inputs of {label}: input {u.names[p]}",
                     "finite values",
                     f"{u.values[k][t, p]} at sample {t}",
                     "fill the input where it is not defined",

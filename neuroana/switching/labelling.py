@@ -99,6 +99,9 @@ def label(model, observed, fit, flat, device, seed):
     model.sampling_rate_ = sequences.sampling_rate
     model.device_ = device
     model.seed_ = seed
+    for name, value in vars(model).items():
+        if isinstance(value, xr.DataArray):
+            value.name = name.rstrip("_")
 
 
 def count_parameters(model, fit) -> int:

@@ -25,7 +25,8 @@ def test_ridge_prior_scales_with_the_drive():
 def test_gaussian_prior_centres_on_the_mean_over_states():
     law = GaussianPrior(0.5).start(W, VARIANCE, POOLED)
 
-    np.testing.assert_allclose(law.mean, np.broadcast_to(W.mean(1, keepdims=True), W.shape))
+    centre = np.broadcast_to(W.mean(1, keepdims=True), W.shape)
+    np.testing.assert_allclose(law.mean, centre)
     np.testing.assert_allclose(
         law.log_density(W), stats.norm.logpdf(W, law.mean, 0.5).sum(axis=-1)
     )

@@ -217,9 +217,11 @@ def test_dirichlet_prior_is_used():
 
 
 def test_fixed_transitions_stay():
-    a = np.array([[0.7, 0.3], [0.4, 0.6]])
-    model = HMMGLM(2, "gaussian", history=None, transitions="fixed",
-                   init={"transition_matrix": a, "baseline": [[0.0] * 3, [1.0] * 3]})  # fmt: skip
+    init = {
+        "transition_matrix": [[0.7, 0.3], [0.4, 0.6]],
+        "baseline": [[0.0] * 3, [1.0] * 3],
+    }
+    model = HMMGLM(2, "gaussian", history=None, transitions="fixed", init=init)
 
     model.fit(small("gaussian_var"))
 
@@ -251,7 +253,10 @@ def test_wide_prior_equals_none():
 @pytest.mark.parametrize(
     ("options", "check"),
     [
-        ({"baseline": "shared"}, lambda m: np.ptp(m.baseline_.to_numpy(), axis=0).max() < 1e-12),
+        (
+            {"baseline": "shared"},
+            lambda m: np.ptp(m.baseline_.to_numpy(), axis=0).max() < 1e-12,
+        ),
         ({"self_coupling": "zero"}, lambda m: not own(m).any()),
         ({"self_coupling": "shared"}, lambda m: np.ptp(own(m), axis=0).max() < 1e-12),
         ({"self_coupling": "free"}, lambda m: np.ptp(own(m), axis=0).max() > 1e-3),

@@ -22,11 +22,21 @@ def problem(family, *, masked=False, n_bins=300, seed=0):
     variance = None
     if isinstance(family, Gaussian):
         variance = torch.as_tensor(rng.uniform(0.5, 2, (2, 3, 2)))
-    return panel, theta, gamma, variance, torch.as_tensor(design), torch.as_tensor(x), seen
+    return (
+        panel,
+        theta,
+        gamma,
+        variance,
+        torch.as_tensor(design),
+        torch.as_tensor(x),
+        seen,
+    )
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("family", [Poisson("softplus"), Poisson("sigmoid"), Gaussian()])
+@pytest.mark.parametrize(
+    "family", [Poisson("softplus"), Poisson("sigmoid"), Gaussian()]
+)
 def test_newton_terms_equal_direct_sums(family, masked, monkeypatch):
     monkeypatch.setattr(glm_mstep, "CHUNK_VALUES", 64 * 12)  # several chunks
     panel, theta, gamma, variance, design, x, seen = problem(family, masked=masked)

@@ -3,6 +3,8 @@
 import logging
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -33,11 +35,12 @@ def fit_states(model, observed) -> None:
     seed = draw_seed(model.random_state)
     device = devices.choose(model.device)
     forecast(model, observed, device)
-    with threads(model.n_jobs):
+    with Workers(model.n_jobs) as workers:
         kind = family(model.observation, model.link)
         flat = flat_units(observed.x, observed.seen)
         warn_about(model, observed, flat)
         problem, alone = make_problems(model, observed, kind, flat, device)
+        problem = replace(problem, map=workers.map)
         fit = em.run(
             problem,
             first_parameters(model, observed, problem, alone, seed),
@@ -49,18 +52,22 @@ def fit_states(model, observed) -> None:
     warn_after(model, fit)
 
 
-class threads:
-    """Threads of torch inside the block."""
+class Workers:
+    """Threads that share the starts of a fit; the arithmetic of each is serial."""
 
     def __init__(self, n_jobs):
         self.n_jobs = n_jobs
 
     def __enter__(self):
         self.before = torch.get_num_threads()
-        if self.n_jobs is not None:
-            torch.set_num_threads(self.n_jobs)
+        torch.set_num_threads(1)
+        self.pool = ThreadPoolExecutor(
+            self.n_jobs or self.before, initializer=torch.set_num_threads, initargs=(1,)
+        )
+        return self.pool
 
     def __exit__(self, *error):
+        self.pool.shutdown()
         torch.set_num_threads(self.before)
 
 

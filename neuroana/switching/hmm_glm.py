@@ -64,7 +64,7 @@ class HMMGLM(TransformerMixin, Estimator):
         Where starts begin; arrays are named as the learned attributes, without the
         final underscore, and make a single start.
     n_init : int
-        Starts, fitted as one batch; the best by objective is kept.
+        Starts, fitted side by side; the best by objective is kept.
     max_iter : int
         EM iterations at most.
     tol : float
@@ -75,7 +75,8 @@ class HMMGLM(TransformerMixin, Estimator):
     random_state : int, Generator or None
         Seed of the starts.
     n_jobs : int or None
-        Threads of the arithmetic; None leaves torch as it is.
+        Threads that share the starts; None is as many as torch uses. Results do not
+        depend on it.
     device : {"auto", "cpu", "cuda", ...}
         Where the arithmetic runs.
     dtype : {"float64", "float32"}

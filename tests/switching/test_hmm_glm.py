@@ -172,8 +172,8 @@ def test_a_start_does_not_depend_on_how_many_there_are(recordings):
     few = HMMGLM(**{**OPTIONS, "n_init": 2}).fit(recordings)
     more = HMMGLM(**{**OPTIONS, "n_init": 3}).fit(recordings)
 
-    np.testing.assert_allclose(
-        few.objective_trace_[:, :4], more.objective_trace_[:2, :4], rtol=1e-8
+    np.testing.assert_array_equal(
+        few.objective_trace_[:, :4], more.objective_trace_[:2, :4]
     )
 
 
@@ -181,7 +181,7 @@ def test_threads_do_not_change_the_result(recordings):
     one = HMMGLM(**OPTIONS, n_jobs=1).fit(recordings)
     two = HMMGLM(**OPTIONS, n_jobs=2).fit(recordings)
 
-    np.testing.assert_allclose(one.coupling_, two.coupling_, rtol=1e-9, atol=1e-12)
+    xr.testing.assert_identical(one.coupling_, two.coupling_)
 
 
 def test_float32_agrees(model, recordings):

@@ -7,6 +7,7 @@ from .history import ExponentialHistory as ExponentialHistory
 from .history import RaisedCosineHistory as RaisedCosineHistory
 from .history import RawHistory as RawHistory
 from .hmm_glm import HMMGLM as HMMGLM
+from .metrics import adjusted_rand_index as adjusted_rand_index
 from .metrics import dwell_times as dwell_times
 from .metrics import match_states as match_states
 from .metrics import occupancy as occupancy

@@ -51,7 +51,7 @@ class Observed:
 
 
 def observe(
-    X, *, kernel, discrete, missing, inputs=None, lengths=None, names=None
+    X, *, kernel, discrete, missing, inputs=None, lengths=None, fitted=None
 ) -> Observed:
     """Check what came and lay it out as design and target.
 
@@ -67,21 +67,23 @@ def observe(
         Exogenous inputs on the same clock.
     lengths : sequence of int, optional
         For a plain array.
-    names : array, optional
-        Names of the units that a fitted model knows.
+    fitted : HMMGLM, optional
+        Whose units these must be; without it the data are to be fitted, and must be
+        longer than the history.
     """
     sequences = as_sequences(X, lengths=lengths)
-    check_names_match(sequences, names)
+    if fitted is not None:
+        check_units(sequences, fitted)
     check_clocks(sequences)
     n_lags = 0 if kernel is None else kernel.shape[1]
     filled, seen = [], []
     for values, good, label in zip(sequences.values, sequences.good, sequences.labels):
-        if len(values) < n_lags + 1:
+        if fitted is None and len(values) < n_lags + 1:
             raise ShapeError(
                 message(
                     label,
                     f"at least {n_lags + 1} samples (history of {n_lags} and one)",
-                    len(values),
+                    f"{len(values)} sample(s)",
                     "leave it out or shorten the history",
                 )
             )
@@ -105,20 +107,25 @@ def observe(
     return Observed(sequences, x, here if n_missing else None, design, input_names)
 
 
-def check_names_match(sequences, names):
+def check_units(sequences, fitted):
     """Raise unless the units are those of the fit, in their order."""
-    if names is None:
-        return
+    rate = fitted.rate_
+    known = list(map(str, rate[rate.dims[0]].to_numpy()))
     own = list(map(str, sequences.names))
-    known = list(map(str, names))
-    unlabelled = sequences.kind == "array" and len(own) == len(known)
-    if own != known and not unlabelled:
+    if len(own) != len(known):
+        odd = sorted(set(own) ^ set(known))[:6]
+        raise SchemaError(
+            f"X has {len(own)} features, but {type(fitted).__name__} is expecting "
+            f"{len(known)} features as input: the units of the fit, in that order. "
+            f"Different: {odd}."
+        )
+    if own != known and sequences.kind != "array":
         odd = sorted(set(own) ^ set(known))[:6]
         raise SchemaError(
             message(
                 f"X: dim {sequences.dim!r}",
                 f"the {len(known)} units of the fit, in that order",
-                f"{len(own)} units; different: {odd or 'the order'}",
+                f"others: {odd}" if odd else "another order",
                 "select and order the units as in the fit",
             )
         )
@@ -169,7 +176,7 @@ def check_values(sequences, values, good, here, label, discrete, missing):
 
     def place(bad):
         t, n = np.argwhere(bad)[0]
-        return f"sample {t}, {sequences.dim} {sequences.names[n]!r}"
+        return f"sample {t}, {sequences.dim} {sequences.names[n]}"
 
     infinite = np.isinf(values)
     if infinite.any():
@@ -240,7 +247,7 @@ def read_inputs(inputs, sequences, lengths):
             t, p = np.argwhere(bad)[0]
             raise SchemaError(
                 message(
-                    f"inputs of {label}: {u.names[p]!r}",
+                    f"inputs of {label}: input {u.names[p]}",
                     "finite values",
                     f"{u.values[k][t, p]} at sample {t}",
                     "fill the input where it is not defined",

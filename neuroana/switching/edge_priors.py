@@ -29,8 +29,9 @@ class RidgePrior:
     Parameters
     ----------
     precision : float
-        Of a coupling in units of its drive's standard deviation: adds
-        ``precision * var(h) * w**2 / 2`` to the cost. Zero is maximum likelihood.
+        Of a coupling between standardised signals: adds ``precision * var(h) * w**2 /
+        2`` to the cost, over var(x) for gaussian observations. Zero is maximum
+        likelihood.
     """
 
     precision: float = RIDGE
@@ -38,7 +39,7 @@ class RidgePrior:
     learns = False
 
     def start(self, w, variance, pooled):
-        """Law of every coupling, from the variance of every column, (E,)."""
+        """Law of every coupling; `variance` (E,) or (N, E) of its drive."""
         check_number("precision", self.precision, minimum=0.0)
         precision = np.broadcast_to(self.precision * variance, w.shape)
         return EdgeLaw(np.zeros_like(w), precision, np.zeros_like(pooled))

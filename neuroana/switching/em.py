@@ -1,4 +1,4 @@
-"""Expectation-maximisation of a switching GLM, all restarts as one batch.
+"""Expectation-maximisation of a switching GLM, all restarts side by side.
 
     J = sum_r log p(x_r) + log p(couplings) + log p(A)
 
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from neuroana.switching import glm_mstep
-from neuroana.switching.forward_backward import smooth
+from neuroana.switching.forward_backward import Smoothed, smooth
 
 
 PATIENCE = 3
@@ -59,18 +59,14 @@ class Problem:
     free: torch.Tensor  # (K, N, D) bool, coefficients that are not fixed at zero
     ties: torch.Tensor | None  # (K, N, D) int, or None: nothing shared by states
     pooled: np.ndarray  # (K, N, D - 1) bool, couplings the prior speaks about
-    column_variance: np.ndarray  # (D - 1,)
+    column_variance: np.ndarray  # (N, D - 1), in units of the target's variance
     variance_floor: torch.Tensor  # (N,)
     rest: torch.Tensor  # (N, D): coefficients of a state that owns no data
     n_observed: int
     alpha: float = 1.0
     kappa: float = 0.0
     learn_transitions: bool = True
-
-    @property
-    def edge_dims(self):
-        """K, N, E of the couplings."""
-        return self.pooled.shape
+    map: Any = map  # how starts are shared out among workers
 
 
 @dataclass
@@ -90,24 +86,52 @@ class Fit:
     ties: np.ndarray | None  # (K, N, D) as in the problem
 
 
+def each_start(problem, function, n_starts):
+    """Results of `function(starts)`, joined along the starts.
+
+    On a CPU every start goes alone, so that its numbers depend neither on the other
+    starts nor on how many workers share them; on a GPU all go at once.
+    """
+    together = problem.panel.x.device.type != "cpu"
+    groups = [list(range(n_starts))] if together else [[s] for s in range(n_starts)]
+    return [join(parts) for parts in zip(*problem.map(function, groups))]
+
+
+def join(parts):
+    """One array along the starts; numbers are added."""
+    if isinstance(parts[0], torch.Tensor):
+        return torch.cat(parts)
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    return None if parts[0] is None else sum(parts)
+
+
 def expectation(problem, loglik, parameters):
     """E step on the emission log-likelihoods of some starts."""
     array = loglik.cpu().numpy()
-    device = str(loglik.device)
-    return smooth(
-        array,
-        parameters.transition,
-        parameters.initial,
-        problem.lengths,
-        device=device,
-    )
+
+    def alone(starts):
+        return smooth(
+            array[starts],
+            parameters.transition[starts],
+            parameters.initial[starts],
+            problem.lengths,
+            device=str(loglik.device),
+        )
+
+    return Smoothed(*each_start(problem, alone, len(array)))
 
 
 def emissions(problem, parameters):
     """Log-likelihood of every bin in every state, (S, T, K)."""
-    return glm_mstep.emissions(
-        problem.family, problem.panel, parameters.theta, parameters.variance
-    )
+
+    def alone(starts):
+        own = parameters.take(starts)
+        return (
+            glm_mstep.emissions(problem.family, problem.panel, own.theta, own.variance),
+        )
+
+    return each_start(problem, alone, len(parameters.initial))[0]
 
 
 def log_prior(problem, parameters, law):
@@ -152,7 +176,7 @@ def gaussian_law(law, n_terms, like):
 
 
 def maximise_glm(problem, theta, variance, gamma, law, *, variances=False):
-    """One guarded Newton step: theta, variance, log-likelihoods, Laplace, empty."""
+    """One guarded Newton step: theta, variance, log-likelihoods, Laplace variances."""
     family, panel = problem.family, problem.panel
     n_terms = theta.shape[-1]
     mean, precision = gaussian_law(law, n_terms, theta)
@@ -186,7 +210,7 @@ def maximise_glm(problem, theta, variance, gamma, law, *, variances=False):
             panel, theta, gamma, variance, problem.variance_floor
         )
         loglik = glm_mstep.emissions(family, panel, theta, variance)
-    return theta, variance, loglik, laplace, empty[..., 0, 0]
+    return theta, variance, loglik, laplace
 
 
 def fit_one_state(problem, theta, variance, law, *, max_iter=50, tol=1e-12):
@@ -194,9 +218,7 @@ def fit_one_state(problem, theta, variance, law, *, max_iter=50, tol=1e-12):
     gamma = theta.new_ones(1, problem.panel.x.shape[1], 1)
     last = -np.inf
     for _ in range(max_iter):
-        theta, variance, loglik, _, _ = maximise_glm(
-            problem, theta, variance, gamma, law
-        )
+        theta, variance, loglik, _ = maximise_glm(problem, theta, variance, gamma, law)
         mean, precision = gaussian_law(law, theta.shape[-1], theta)
         value = float(loglik.sum() + glm_mstep.log_prior(theta, mean, precision).sum())
         if value - last < tol * abs(value):
@@ -253,7 +275,7 @@ def run(problem, parameters, *, max_iter, tol, watch=None) -> Fit:
             law = law.take(keep)
             found = type(found)(*(part[keep] for part in found[:4]), 0)
         parameters, law, loglik = maximise(problem, parameters, law, found, iteration)
-    best = choose(trace)
+    best = int(np.argmax(last_objective(trace)))
     parameters, law = ended[best]
     return finish(
         problem, parameters, law, trace[:, : iteration + 1], best, n_logspace, labels,
@@ -266,9 +288,15 @@ def maximise(problem, parameters, law, found, iteration):
     transition, initial = update_chain(problem, parameters, found)
     gamma = torch.as_tensor(found.gamma, device=parameters.theta.device)
     learn = problem.prior.learns and iteration >= LEARN_PRIOR_FROM
-    theta, variance, loglik, laplace, _ = maximise_glm(
-        problem, parameters.theta, parameters.variance, gamma, law, variances=learn
-    )
+
+    def alone(starts):
+        own = parameters.take(starts)
+        return maximise_glm(
+            problem, own.theta, own.variance, gamma[starts], law.take(starts),
+            variances=learn,
+        )  # fmt: skip
+
+    theta, variance, loglik, laplace = each_start(problem, alone, len(gamma))
     if iteration >= LEARN_PRIOR_FROM:
         w = theta[..., 1:].cpu().numpy()
         spread = laplace[..., 1:].cpu().numpy() if learn else None
@@ -290,13 +318,13 @@ def hopeless(trace, active, iteration, done, ended):
         return np.zeros(len(active), dtype=bool)
     now = trace[active, iteration]
     gain = now - trace[active, iteration - TRAILING]
-    return np.nanmax(trace) - now > 3 * np.maximum(gain, 0)
+    return last_objective(trace).max() - now > 3 * np.maximum(gain, 0)
 
 
-def choose(trace) -> int:
-    """The start whose last J is highest."""
-    last = [row[np.isfinite(row)][-1:] for row in trace]
-    return int(np.argmax([row[0] if len(row) else -np.inf for row in last]))
+def last_objective(trace):
+    """J of every start when it ended or stands now, (S,)."""
+    last = np.isfinite(trace).sum(axis=1) - 1
+    return trace[np.arange(len(trace)), last]
 
 
 def finish(

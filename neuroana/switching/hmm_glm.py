@@ -2,6 +2,7 @@
 
 import numpy as np
 import xarray as xr
+from sklearn.base import TransformerMixin
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError
@@ -13,7 +14,7 @@ from neuroana.switching.forward_backward import predict_states, smooth, viterbi
 from neuroana.switching.history import ExponentialHistory
 
 
-class HMMGLM(Estimator):
+class HMMGLM(TransformerMixin, Estimator):
     """Recurring states of a recording, and how its signals drive each other in each.
 
     A hidden Markov chain picks the state of every bin; the state picks a generalised
@@ -63,7 +64,7 @@ class HMMGLM(Estimator):
         Where starts begin; arrays are named as the learned attributes, without the
         final underscore, and make a single start.
     n_init : int
-        Starts, fitted as one batch; the best by objective is kept.
+        Starts, fitted side by side; the best by objective is kept.
     max_iter : int
         EM iterations at most.
     tol : float
@@ -74,7 +75,8 @@ class HMMGLM(Estimator):
     random_state : int, Generator or None
         Seed of the starts.
     n_jobs : int or None
-        Threads of the arithmetic; None leaves torch as it is.
+        Threads that share the starts; None is as many as torch uses. Results do not
+        depend on it.
     device : {"auto", "cpu", "cuda", ...}
         Where the arithmetic runs.
     dtype : {"float64", "float32"}
@@ -228,7 +230,7 @@ class HMMGLM(Estimator):
         Mean of the states' predictions, weighted with the probability of each state
         given all earlier bins.
         """
-        from neuroana.switching.fitting import expected_values
+        from neuroana.switching.scoring import expected_values
 
         observed, loglik = self._emissions(X, inputs, lengths)
         found = smooth(loglik, *self._chain(), observed.lengths)
@@ -259,8 +261,8 @@ class HMMGLM(Estimator):
 
         Units that were silent in the training data are left out.
         """
-        from neuroana.switching.fitting import emissions_of
         from neuroana.switching.metrics import bits_per_spike
+        from neuroana.switching.scoring import emissions_of
 
         if self.observation != "poisson":
             raise ParameterError(
@@ -304,6 +306,12 @@ class HMMGLM(Estimator):
         made = sample_model(self, n_bins, n_sequences, inputs, rng)
         return made[0] if n_sequences == 1 else made
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "mask"
+        tags.input_tags.positive_only = self.observation == "poisson"
+        return tags
+
     def _check_parameters(self):
         from neuroana.switching.observations import family
         from neuroana.switching.starts import check_init
@@ -340,7 +348,7 @@ class HMMGLM(Estimator):
             missing=self.missing,
             inputs=inputs,
             lengths=lengths,
-            names=self.rate_[self.rate_.dims[0]].to_numpy() if fitted else None,
+            fitted=self if fitted else None,
         )
         if fitted:
             wanted = self.n_inputs_
@@ -354,7 +362,7 @@ class HMMGLM(Estimator):
         return observed
 
     def _emissions(self, X, inputs, lengths):
-        from neuroana.switching.fitting import emissions_of
+        from neuroana.switching.scoring import emissions_of
 
         observed = self._observe(X, inputs, lengths)
         return observed, emissions_of(self, observed, observed.seen)

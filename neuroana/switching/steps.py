@@ -144,7 +144,11 @@ def gather(
     }
     table = xr.Dataset({k: ("fit", np.array(v)) for k, v in columns.items()})
     table = table.assign_coords(file=("fit", [p.name for p in inputs["fits"]]))
-    best = table["bic"].argmin() if params.by == "bic" else table["objective"].argmax()
+    best = (
+        np.argmin(columns["bic"])
+        if params.by == "bic"
+        else np.argmax(columns["objective"])
+    )
     table.attrs = {"by": params.by, "best": int(best)}
     write_netcdf(table, outputs["table"])
     write_netcdf(read_netcdf(inputs["fits"][int(best)]), outputs["best"])

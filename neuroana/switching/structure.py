@@ -31,7 +31,7 @@ def structure(
         Coupling of a unit to its own past: without the prior, absent, the same in
         all states, or treated as any other.
     flat : array of bool (N,)
-        Units that never change: their coefficients stay fixed.
+        Units that never change: nothing drives them and they drive nothing.
     still : array of bool (D,)
         Columns that never change: their coefficients are zero.
     """
@@ -39,6 +39,7 @@ def structure(
     free = np.ones((n_states, n_units, n_terms), dtype=bool)
     free[:, flat] = False
     free[:, :, 1:] &= ~still[1:]
+    free[:, :, 1 : 1 + n_units * n_basis] &= ~np.repeat(flat, n_basis)
     coupling = np.zeros((n_units, n_terms), dtype=bool)
     coupling[:, 1 : 1 + n_units * n_basis] = True
     own = np.zeros((n_units, n_terms), dtype=bool)

@@ -209,7 +209,7 @@ def test_eeglab_alpha_peak_and_evoked_response(realdata):
     assert rec.ch_type.values[[1, 5]].tolist() == ["eog", "eog"]
     names = [n for n in rec.channel.values if n.startswith(("O", "PO"))]
     psd = spectrum(pick(rec, names), window=4.0, low=7, high=14).mean("channel")
-    assert float(psd.freq[psd.argmax()]) == 10.0
+    assert float(psd.freq[psd.values.argmax()]) == 10.0
     band = bandpass(pick(rec, ch_type="eeg"), 1, 30)
     cut = epoch(band, -0.5, 0.6, trial_type="square", baseline=(-0.5, 0.0))
     evoked = cut.signal.mean("epoch")

@@ -16,13 +16,13 @@ import pandas as pd
 from neuroana.core.checks import did_you_mean, message
 from neuroana.core.errors import CorruptFileError, ParameterError
 from neuroana.io.files import check_file, open_text, reading, suffix_of
+from neuroana.io.mat5 import check_mat5, is_hdf5
 
 
 TEXT = (".csv", ".tsv", ".txt", ".1d", ".dat")
 TEXT = (*TEXT, *(f"{s}.gz" for s in TEXT))
 HDF5 = (".h5", ".hdf5", ".hdf")
 ARRAY_SUFFIXES = (".mat", ".npz", ".npy", *HDF5, *TEXT)
-MAT73 = b"MATLAB 7.3"
 DEPTH = 6
 
 
@@ -104,15 +104,12 @@ def open_arrays(path: str | Path) -> ArrayFile:
             return ArrayFile(path, {"array": array.shape}, {"array": array})
         if suffix == ".npz":
             return ArrayFile(path, dict(_npz_shapes(path)))
-        if suffix in HDF5 or _is_mat73(path):
+        if suffix == ".mat":
+            check_mat5(path)
+        if suffix in HDF5 or is_hdf5(path):
             return ArrayFile(path, dict(_hdf5_shapes(path)))
         loaded = dict(_mat5_arrays(path))
         return ArrayFile(path, {k: v.shape for k, v in loaded.items()}, loaded)
-
-
-def _is_mat73(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(MAT73)) == MAT73
 
 
 def _npz_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -133,7 +130,7 @@ def _npz_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _hdf5_shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     import h5py
 
-    matlab = _is_mat73(path)
+    matlab = path.suffix.lower() == ".mat"
     found: list[tuple[str, tuple[int, ...]]] = []
 
     def visit(name: str, node: Any) -> None:
@@ -189,7 +186,7 @@ def _load(path: Path, name: str) -> np.ndarray:
             otypes=[object],
         )
         array = decode(array) if array.size else array
-    return array.T if _is_mat73(path) else array
+    return array.T if path.suffix.lower() == ".mat" else array
 
 
 def _open_table(path: Path) -> ArrayFile:

@@ -227,9 +227,7 @@ def to_mne(rec: xr.Dataset) -> Any:
         first_samp=int(rec.attrs.get("first_samp", 0)),
         verbose="ERROR",
     )
-    if "measured" in rec.attrs:
-        raw.set_meas_date(pd.Timestamp(rec.attrs["measured"]).to_pydatetime())
-    raw.set_annotations(_annotations(rec, raw))
+    raw.set_annotations(_annotations(rec))
     return raw
 
 
@@ -243,6 +241,8 @@ def _info_of(rec: xr.Dataset) -> Any:
         types = [str(t) for t in rec["ch_type"].values]
         types = [t if t in MNE_TYPES else "misc" for t in types]
     info = mne.create_info(names, float(rec.attrs["sampling_rate"]), types)
+    if "measured" in rec.attrs:
+        info.set_meas_date(pd.Timestamp(rec.attrs["measured"]).to_pydatetime())
     if "bad" in rec.coords:
         info["bads"] = [n for n, b in zip(names, rec["bad"].values) if b]
     if {"x", "y", "z"} <= set(rec.coords):
@@ -261,7 +261,7 @@ def _info_of(rec: xr.Dataset) -> Any:
     return info
 
 
-def _annotations(rec: xr.Dataset, raw: Any) -> Any:
+def _annotations(rec: xr.Dataset) -> Any:
     import mne
 
     rate = float(rec.attrs["sampling_rate"])
@@ -274,10 +274,7 @@ def _annotations(rec: xr.Dataset, raw: Any) -> Any:
         onset.append(first / rate)
         duration.append((stop - first) / rate)
         names.append("BAD")
-    shift = raw.first_time if raw.info["meas_date"] is not None else 0.0
-    return mne.Annotations(
-        np.asarray(onset) + shift, duration, names, orig_time=raw.info["meas_date"]
-    )
+    return mne.Annotations(onset, duration, names)
 
 
 def _to_epochs(rec: xr.Dataset, info: Any) -> Any:
@@ -306,7 +303,7 @@ def _to_epochs(rec: xr.Dataset, info: Any) -> Any:
     if "sample" in events:
         sample = events["sample"].to_numpy(int)
     start = float(rec.attrs.get("epoch_start", 0.0))
-    epochs = mne.EpochsArray(
+    return mne.EpochsArray(
         np.stack(trials).astype(np.float64),
         info,
         events=np.stack([sample, np.zeros_like(sample), value], axis=1),
@@ -315,6 +312,3 @@ def _to_epochs(rec: xr.Dataset, info: Any) -> Any:
         baseline=None,
         verbose="ERROR",
     )
-    if "measured" in rec.attrs:
-        epochs.set_meas_date(pd.Timestamp(rec.attrs["measured"]).to_pydatetime())
-    return epochs

@@ -123,8 +123,7 @@ def annotation_table(raw: Any) -> pd.DataFrame:
     0    2.0       1.0         go
     """
     table = _plain_annotations(raw.annotations)
-    if raw.info["meas_date"] is not None:
-        table["onset"] -= raw.first_time
+    table["onset"] -= raw.first_time
     return table
 
 

@@ -207,12 +207,9 @@ def repetition_time(path: Path, image: Any) -> float:
         If the two contradict each other.
     """
     stated = {}
-    zoom = float(image.header.get_zooms()[3])
-    unit = (
-        image.header.get_xyzt_units()[1]
-        if hasattr(image.header, "get_xyzt_units")
-        else ""
-    )
+    with reading(path, "a NIfTI header"):
+        zoom = float(image.header.get_zooms()[3])
+        unit = image.header.get_xyzt_units()[1]
     if zoom > 0 and np.isfinite(zoom):
         stated["the header"] = zoom * SECONDS.get(unit, 1.0)
     sidecar = metadata(path).get("RepetitionTime")

@@ -4,6 +4,8 @@ Libraries shorten or pad a damaged file without a word; these checks run before 
 Each returns the number of bytes missing, 0 for a whole file.
 """
 
+import gzip
+import math
 import re
 import struct
 from collections.abc import Callable
@@ -11,7 +13,8 @@ from pathlib import Path
 
 from neuroana.core.checks import message
 from neuroana.core.errors import CorruptFileError
-from neuroana.io.files import report_truncated, suffix_of
+from neuroana.io.files import reading, report_truncated, suffix_of
+from neuroana.io.mat5 import check_mat5
 
 
 BDF_MAGIC = b"\xffBIOSEMI"
@@ -26,7 +29,8 @@ def check_promise(path: Path, on_truncated: str = "error") -> int:
     Parameters
     ----------
     path : Path
-        EDF, BDF, BrainVision, FIF or uncompressed NIfTI; others return 0.
+        EDF, BDF, BrainVision, FIF or NIfTI (a gzipped one is read through, which
+        verifies its checksum); others return 0.
     on_truncated : {'error', 'warn'}
         What to do when bytes are missing.
 
@@ -146,8 +150,8 @@ def _vhdr_fields(path: Path) -> dict[str, str]:
 def _check_brainvision(path: Path, on_truncated: str) -> int:
     fields = _vhdr_fields(path)
     name = fields.get("DataFile", "").replace("$b", path.stem)
-    data = path.with_name(name)
-    if not name or not data.is_file():
+    data = path.parent / name
+    if not name or "\0" in name or not data.is_file():
         _fail(
             path,
             f"its data file {name!r} beside it",
@@ -180,7 +184,7 @@ def _check_brainvision(path: Path, on_truncated: str) -> int:
 
 def _check_fif(path: Path, on_truncated: str) -> int:
     size = path.stat().st_size
-    position, last = 0, None
+    position, end = 0, 0
     with path.open("rb") as file:
         while position < size:
             file.seek(position)
@@ -193,34 +197,31 @@ def _check_fif(path: Path, on_truncated: str) -> int:
             end = position + 16 + length
             if length < 0 or (follow not in (0, -1) and follow <= position):
                 _fail(path, "a chain of FIF tags", f"a broken one at byte {position}")
-            last = kind
             if end > size:
                 break
             if follow == -1:
                 return 0
             position = follow if follow > 0 else end
     missing = max(16, end - size)
-    if last is not None:
-        report_truncated(
-            path, on_truncated, promised=f"{size + missing} bytes", found=f"{size}"
-        )
+    report_truncated(
+        path,
+        on_truncated,
+        promised=f"{size + missing} bytes or more",
+        found=f"{size} bytes",
+    )
     return missing
 
 
 def _check_nifti(path: Path, on_truncated: str) -> int:
     import nibabel
 
-    from neuroana.io.files import reading
-
     with reading(path, "a NIfTI image"):
         image = nibabel.load(path)
         proxy = image.dataobj
-        expected = int(proxy.offset)
-        count = proxy.dtype.itemsize
-        for length in image.shape:
-            count *= int(length)
-        expected += count
-    size = path.stat().st_size
+        expected = int(proxy.offset) + proxy.dtype.itemsize * math.prod(
+            int(n) for n in image.shape
+        )
+    size = _gunzipped(path) if path.suffix == ".gz" else path.stat().st_size
     if size > expected:
         _fail(path, f"{expected} bytes, as the header promises", f"{size} bytes")
     if size < expected:
@@ -230,10 +231,26 @@ def _check_nifti(path: Path, on_truncated: str) -> int:
     return 0
 
 
+def _gunzipped(path: Path) -> int:
+    """Count the bytes inside a gzip file; reading to its end verifies its checksum."""
+    size = 0
+    with reading(path, "a whole gzip file"), gzip.open(path) as file:
+        while block := file.read(1 << 20):
+            size += len(block)
+    return size
+
+
+def _check_set(path: Path, on_truncated: str) -> int:
+    check_mat5(path)
+    return 0
+
+
 _CHECKS = {
+    ".set": _check_set,
     ".edf": _check_edf,
     ".bdf": _check_edf,
     ".vhdr": _check_brainvision,
     ".fif": _check_fif,
     ".nii": _check_nifti,
+    ".nii.gz": _check_nifti,
 }

@@ -20,6 +20,7 @@ from neuroana.io.bridges import from_mne
 from neuroana.io.events import read_events
 from neuroana.io.files import check_file, reading, report_truncated, suffix_of
 from neuroana.io.headers import check_promise
+from neuroana.io.mat5 import is_hdf5
 from neuroana.io.sidecars import (
     applicable,
     channel_table,
@@ -113,9 +114,8 @@ def _open(path: Path, preload: bool) -> Any:
 def _n_trials(path: Path) -> int:
     import scipy.io
 
-    with path.open("rb") as file:
-        if file.read(19).startswith(b"MATLAB 7.3"):
-            return 1
+    if is_hdf5(path):
+        return 1
     names = [name for name, *_ in scipy.io.whosmat(path)]
     wanted = ["EEG"] if "EEG" in names else ["trials"]
     content = scipy.io.loadmat(path, variable_names=wanted, simplify_cells=True)

@@ -163,6 +163,15 @@ def _columns(file: ArrayFile):
 def _choose(file: ArrayFile, variable: str | None) -> str:
     if variable is not None:
         return variable
+    if not file.shapes:
+        raise SchemaError(
+            message(
+                str(file.path),
+                "an array of numbers",
+                "none that can be opened without running code",
+                "save plain arrays",
+            )
+        )
     big = [n for n, s in file.shapes.items() if len(s) > 1 and min(s) > 0]
     big = [n for n in big if max(file.shapes[n]) > 1] or list(file.shapes)
     wide = [n for n in big if sum(k > 1 for k in file.shapes[n]) > 1]

@@ -7,6 +7,7 @@ before anything runs.
 
 import io
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,34 @@ from neuroana.io.files import check_file, reading
 _CORES = ("numpy.core", "numpy._core")
 ALLOWED = {
     *(("numpy", name) for name in ("dtype", "ndarray")),
-    *((f"{core}.multiarray", "_reconstruct") for core in _CORES),
     *((f"{core}.multiarray", "scalar") for core in _CORES),
     *((f"{core}.numeric", "_frombuffer") for core in _CORES),
     ("_codecs", "encode"),
 }
+RECONSTRUCT = {(f"{core}.multiarray", "_reconstruct") for core in _CORES}
 
 
 class _NumpyUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in RECONSTRUCT:
+            return _empty_array
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
         return super().find_class(module, name)
+
+
+def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
+    """Stand in for NumPy's reconstructor, which makes an array of any size."""
+    if kind is not np.ndarray or shape != (0,):
+        raise pickle.UnpicklingError(f"it asks for {kind.__name__} of shape {shape}")
+    return np.ndarray((0,), dtype=code if isinstance(code, str) else code.decode())
+
+
+def _check_memo(blob: bytes) -> None:
+    """Refuse memo places beyond the file's length: the memo is allocated to fit."""
+    for opcode, argument, _ in pickletools.genops(blob):
+        if "PUT" in opcode.name and argument is not None and argument > len(blob):
+            raise pickle.UnpicklingError(f"it remembers {argument} objects")
 
 
 def load_objects(path: str | Path) -> np.ndarray:
@@ -65,6 +82,7 @@ def load_objects(path: str | Path) -> np.ndarray:
         if not dtype.hasobject:
             return np.load(path, allow_pickle=False)
     try:
+        _check_memo(rest)
         content = _NumpyUnpickler(io.BytesIO(rest)).load()
     except Exception as error:
         raise CorruptFileError(

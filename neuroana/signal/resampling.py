@@ -18,7 +18,8 @@ from neuroana.signal.spans import (
 )
 
 
-LARGEST_FACTOR = 20_000
+FACTORS = (100, 1000, 20_000)
+DRIFT = 0.01
 HALF_ZEROS = 10
 
 
@@ -46,7 +47,8 @@ def resample(rec: xr.Dataset, sampling_rate: float) -> xr.Dataset:
     Raises
     ------
     ParameterError
-        If the ratio of the rates needs factors above 20 000.
+        If no ratio of whole numbers up to 20 000 keeps the clock within a hundredth
+        of a sample to the end.
 
     Examples
     --------
@@ -87,17 +89,19 @@ def resample(rec: xr.Dataset, sampling_rate: float) -> xr.Dataset:
 
 
 def _factors(rec: xr.Dataset, old: float, new: float) -> tuple[int, int]:
-    ratio = Fraction(new / old).limit_denominator(LARGEST_FACTOR)
-    if ratio == 0 or abs(float(ratio) * old / new - 1.0) > 1e-6:
-        raise ParameterError(
-            message(
-                f"{label_of(rec)}: argument 'sampling_rate'",
-                f"a simple ratio to {old:g} Hz",
-                f"{new:g} Hz",
-                "choose a rate that divides the old one, or a neighbour of it",
-            )
+    n_samples = rec.sizes["time"]
+    for limit in FACTORS:
+        ratio = Fraction(new / old).limit_denominator(limit)
+        if abs(float(ratio) * old / new - 1.0) * n_samples <= DRIFT:
+            return ratio.numerator, ratio.denominator
+    raise ParameterError(
+        message(
+            f"{label_of(rec)}: argument 'sampling_rate'",
+            f"a simple ratio to {old:g} Hz",
+            f"{new:g} Hz",
+            "choose a rate that divides the old one, or a neighbour of it",
         )
-    return ratio.numerator, ratio.denominator
+    )
 
 
 def _kernel(up: int, down: int) -> np.ndarray:

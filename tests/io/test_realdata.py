@@ -1,0 +1,433 @@
+"""Every real recording at hand, with the numbers its own description states."""
+
+import json
+
+import numpy as np
+import pytest
+
+from neuroana.core.errors import (
+    CorruptFileError,
+    DataWarning,
+    ParameterError,
+    SchemaError,
+    UnitError,
+)
+from neuroana.core.recording import check, events_of, space_dim
+from neuroana.io import read, read_events, spike_times
+from neuroana.signal import bandpass, envelope, epoch, pick, spectrum
+
+
+pytestmark = [
+    pytest.mark.realdata,
+    pytest.mark.filterwarnings("ignore::neuroana.core.errors.DataWarning"),
+]
+BIDS_EEG = (
+    "eeg/tiny_bids_amplifier_noise/sub-01/ses-eeg/eeg/sub-01_ses-eeg_task-rest_eeg.vhdr"
+)
+GRIP = (
+    "ieeg/pyneuromodulation_ecog_stn/sub-testsub/ses-EphysMedOff/ieeg/"
+    "sub-testsub_ses-EphysMedOff_task-gripforce_run-0_ieeg.vhdr"
+)
+NODDI = "eeg_fmri/noddi_markers_sub32/derivatives/sub-32/eeg/sub-32_task-rest_eeg.vmrk"
+HAXBY = "fmri_4d/haxby_sub001_runs01-08/sub001"
+RUN = f"{HAXBY}/BOLD/task001_run001"
+FISH = "calcium/zebrafish_tectum_20151104/zf_20151104-f1_activity_matrix.csv.gz"
+TABLE = [
+    ("eeg/eegmmidb_s001_fists/S001R04.edf", {}, (20_000, 64), 160.0, "V", 30),
+    ("eeg/eegmmidb_s001_fists/S001R08.edf", {}, (20_000, 64), 160.0, "V", 30),
+    ("eeg/eegmmidb_s001_fists/S001R12.edf", {}, (20_000, 64), 160.0, "V", 30),
+    ("eeg/eeglab_sample/eeglab_data.set", {}, (30_504, 32), 128.0, "V", 154),
+    ("eeg/hypyp_dyad/preproc_S1-epo.fif", {}, (33 * 502 - 1, 31), 500.0, "V", 33),
+    ("eeg/hypyp_dyad/preproc_S2-epo.fif", {}, (33 * 502 - 1, 31), 500.0, "V", 33),
+    (
+        "eeg/seizure_michigan/seizure_31ch_100hz_int16.npz",
+        {"modality": "eeg", "units": "1", "dims": ("channel", "time")},
+        (50_000, 31),
+        100.0,
+        "1",
+        0,
+    ),
+    (BIDS_EEG, {}, (10_000, 69), 5000.0, "V", 2),
+    (GRIP, {"units": "uV"}, (19_001, 10), 1000.0, "V", 0),
+    (
+        "ieeg/fragility_pt01_ecog/pt01_seizure_onset.npz",
+        {"modality": "ieeg", "units": "nV"},
+        (3000, 84),
+        1000.0,
+        "V",
+        0,
+    ),
+    (
+        "ieeg/tensorpac_seeg_trials/seeg_data_pac.npz",
+        {"modality": "ieeg", "units": "1", "dims": ("epoch", "time")},
+        (160 * 4002 - 1, 1),
+        1024.0,
+        "1",
+        160,
+    ),
+    (f"{RUN}/bold_1slice.nii.gz", {}, (121, 800), 0.4, "1", 0),
+    (
+        f"{RUN}/bold_25mm.nii.gz",
+        {
+            "mask": f"{HAXBY}/masks/25mm/brain.nii.gz",
+            "events": f"{RUN}/bold_events.tsv",
+        },
+        (121, 129),
+        0.4,
+        "1",
+        8,
+    ),
+    (
+        "fmri_roi/leida_two_conditions/example_BOLD.mat",
+        {
+            "modality": "fmri",
+            "t_r": 2.0,
+            "variable": "tc_aal[8,1]",
+            "dims": ("roi", "time"),
+        },
+        (100, 90),
+        0.5,
+        "1",
+        0,
+    ),
+    (
+        "eeg_fmri/cmtf_one_subject/fmri.mat",
+        {"modality": "fmri", "sampling_rate": 1.0, "dims": ("roi", "time")},
+        (38, 5124),
+        1.0,
+        "1",
+        0,
+    ),
+    ("calcium/mouse_suite2p", {"sampling_rate": 10.0}, (2000, 20), 10.0, "au", 0),
+    (
+        "calcium/songbird_hvc/MackeviciusData.mat",
+        {
+            "modality": "calcium",
+            "variable": "NEURAL",
+            "dims": ("neuron", "time"),
+            "sampling_rate": 30.0,
+        },
+        (666, 75),
+        30.0,
+        "au",
+        0,
+    ),
+    (
+        FISH,
+        {"modality": "calcium", "sampling_rate": 2.0, "dims": ("neuron", "time")},
+        (4245, 114),
+        2.0,
+        "au",
+        0,
+    ),
+    (
+        "spikes/songbird_hvc_events/songbird_spikes.txt",
+        {"modality": "spikes", "bin_width": 0.1, "start": 0.0, "stop": 22.3},
+        (223, 74),
+        10.0,
+        "count",
+        0,
+    ),
+    (
+        "spikes/rat_ca1_linear_track/spikes.mat",
+        {"modality": "spikes", "bin_width": 1.0},
+        (1969, 31),
+        1.0,
+        "count",
+        0,
+    ),
+    (
+        "spikes/rat_motor_cortex_taps/motor_ctx_data.npz",
+        {
+            "modality": "spikes",
+            "bin_width": 0.02,
+            "time_units": "ms",
+            "start": 0.0,
+            "stop": 2.0,
+        },
+        (1266 * 101 - 1, 30),
+        50.0,
+        "count",
+        0,
+    ),
+    (
+        "spikes/mouse_olfaction_pinene/pinene_data.npz",
+        {
+            "modality": "spikes",
+            "bin_width": 0.02,
+            "time_units": "ms",
+            "start": 0.0,
+            "stop": 0.5,
+        },
+        (45 * 26 - 1, 30),
+        50.0,
+        "count",
+        0,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "shape", "rate", "units", "n_events"),
+    TABLE,
+    ids=[row[0].rpartition("/")[2] for row in TABLE],
+)
+def test_read_real_recording(realdata, file, options, shape, rate, units, n_events):
+    paths = {k: realdata / v for k, v in options.items() if k in ("mask", "events")}
+    rec = read(realdata / file, **{**options, **paths})
+    check(rec, values="tiny_bids" not in file)
+    assert rec.signal.shape == shape
+    assert rec.attrs["sampling_rate"] == pytest.approx(rate, abs=1e-9)
+    assert rec.signal.attrs["units"] == units
+    assert len(events_of(rec)) == n_events
+    assert len(set(rec[space_dim(rec)].values.tolist())) == shape[1]
+
+
+def test_read_edf_events_and_names(realdata):
+    rec = read(
+        realdata / "eeg/eegmmidb_s001_fists/S001R04.edf", montage="standard_1005"
+    )
+    kinds = events_of(rec)["trial_type"].value_counts()
+    assert kinds["T0"] == 15
+    assert set(kinds.index) == {"T0", "T1", "T2"}
+    assert rec.channel.values[:3].tolist() == ["Fc5", "Fc3", "Fc1"]
+    assert np.isfinite(rec.x.values).all()
+
+
+def test_read_edf_with_converted_line_ends(realdata, tmp_path):
+    blob = (realdata / "eeg/eegmmidb_s001_fists/S001R04.edf").read_bytes()
+    path = tmp_path / "S001R04.edf"
+    path.write_bytes(blob.replace(b"\n", b"\r\n"))
+    with pytest.raises(CorruptFileError, match="line ends were converted"):
+        read(path)
+
+
+def test_eeglab_alpha_peak_and_evoked_response(realdata):
+    rec = read(realdata / "eeg/eeglab_sample/eeglab_data.set")
+    kinds = events_of(rec)["trial_type"].value_counts()
+    assert kinds.to_dict() == {"square": 80, "rt": 74}
+    assert rec.ch_type.values[[1, 5]].tolist() == ["eog", "eog"]
+    names = [n for n in rec.channel.values if n.startswith(("O", "PO"))]
+    psd = spectrum(pick(rec, names), window=4.0, low=7, high=14).mean("channel")
+    assert float(psd.freq[psd.values.argmax()]) == 10.0
+    band = bandpass(pick(rec, ch_type="eeg"), 1, 30)
+    cut = epoch(band, -0.5, 0.6, trial_type="square", baseline=(-0.5, 0.0))
+    evoked = cut.signal.mean("epoch")
+    peak = evoked.where(evoked == evoked.max(), drop=True)
+    assert peak.channel.item() == "FC1"
+    assert peak.lag.item() == pytest.approx(0.398, abs=0.004)
+    assert peak.item() == pytest.approx(29.9e-6, abs=0.1e-6)
+
+
+def test_muse_clock_is_256_hz(realdata):
+    for path in sorted((realdata / "eeg/muse_p300").glob("*.csv")):
+        rec = read(path, modality="eeg", units="uV")
+        assert rec.attrs["sampling_rate"] == 256.0
+        assert "irregular" not in rec.attrs
+        assert rec.ch_type.values.tolist() == ["eeg"] * 4 + ["misc"]
+        kinds = events_of(rec)["trial_type"].value_counts()
+        assert 100 < kinds["1"] < 220
+        assert 15 < kinds["2"] < 50
+
+
+def test_epochs_keep_only_the_events_that_occur(realdata):
+    rec = read(realdata / "eeg/hypyp_dyad/preproc_S1-epo.fif")
+    assert len(set(events_of(rec)["trial_type"])) == 33
+    assert rec.signal.std().item() == pytest.approx(2.5e-6, rel=0.3)
+
+
+def test_ecog_scale_is_refused_and_mended(realdata):
+    with pytest.warns(DataWarning, match="units='uV'"):
+        rec = read(realdata / GRIP)
+    with pytest.raises(UnitError, match="units='uV'"):
+        check(rec, values=True)
+    check(read(realdata / GRIP, units="uV"), values=True)
+
+
+def test_ecog_sidecars_behind_a_byte_order_mark(realdata):
+    rec = read(realdata / GRIP, units="uV")
+    assert rec.ch_type.values.tolist() == ["dbs"] * 3 + ["ecog"] * 6 + ["misc"]
+    assert rec.attrs["coord_frame"] == "mni"
+    assert rec.z.values[3] == pytest.approx(61.7977, abs=1e-3)
+    assert rec.attrs["power_line_frequency"] == 60.0
+
+
+def test_ecog_beta_falls_with_grip_force(realdata):
+    rec = read(realdata / GRIP, units="uV")
+    heads = pick(rec, ch_type=["ecog", "dbs"])
+    power = envelope(heads, 13, 30).signal.values ** 2
+    smooth = np.ones(200) / 200
+    beta = [np.log(np.convolve(p, smooth, "same")) for p in power.T]
+    force = pick(rec, ["MOV_RIGHT"]).signal.values[:, 0]
+    found = [np.corrcoef(b, force)[0, 1] for b in beta]
+    assert max(found) < -0.1
+    assert -0.60 < min(found[3:]) < max(found[3:]) < -0.30
+
+
+def test_bids_electrodes_with_and_without_space(realdata):
+    rec = read(realdata / BIDS_EEG)
+    assert rec.attrs["coord_frame"] == "CapTrak"
+    assert rec.x.values[0] == pytest.approx(-37.4127, abs=1e-3)
+    assert events_of(rec)["trial_type"].tolist() == [
+        "start_experiment",
+        "show_stimulus",
+    ]
+
+
+def test_seizure_onset_time_is_kept(realdata):
+    rec = read(
+        realdata / "ieeg/fragility_pt01_ecog/pt01_seizure_onset.npz",
+        modality="ieeg",
+        units="nV",
+    )
+    assert rec.time.values[0] == -1.0
+    assert rec.channel.values[0] == "G1"
+
+
+def test_marker_file_without_signals_gives_events(realdata):
+    kinds = read_events(realdata / NODDI)["trial_type"].value_counts()
+    assert kinds["Scanner/Scan Start"] == 300
+    assert kinds["Scanner/s"] == 9000
+    assert kinds["Pulse Artifact/R"] == 745
+    table = read_events(realdata / NODDI)
+    starts = table[table["trial_type"] == "Scanner/Scan Start"]["onset"]
+    assert np.median(np.diff(starts)) == pytest.approx(2.16, abs=0.004)
+    with pytest.raises(CorruptFileError, match="data file"):
+        read((realdata / NODDI).with_suffix(".vhdr"))
+
+
+def test_abide_lengths_differ_by_site(realdata):
+    folder = realdata / "fmri_roi/abide_cc200_adults/cc200"
+    wanted = {"NYU": (176, 2.0), "Leuven_1": (246, 1.67), "USM": (236, 2.0)}
+    for site, (n_volumes, t_r) in wanted.items():
+        path = sorted(folder.glob(f"{site}_*"))[0]
+        rec = read(path, t_r=t_r)
+        assert rec.signal.shape == (n_volumes, 200)
+        assert rec.roi.values[:2].tolist() == ["1", "2"]
+        with pytest.raises(ParameterError, match="sampling_rate="):
+            read(path)
+
+
+@pytest.mark.slow
+def test_abide_names_the_constant_regions(realdata, recwarn):
+    folder = realdata / "fmri_roi/abide_cc200_adults/cc200"
+    for path in sorted(folder.glob("*.1D.gz")):
+        read(path, t_r=2.0)
+    told = {
+        str(w.message).split(":")[0] for w in recwarn if "constant" in str(w.message)
+    }
+    assert len(told) == 2
+
+
+def test_alice_broken_subject_is_named(realdata):
+    folder = realdata / "fmri_roi/alice_listening/10mm"
+    names = ["LATL", "RATL", "LPTL", "LIPL", "LPreM", "LIFG"]
+    options = {"modality": "fmri", "t_r": 2.0, "names": names}
+    rec = read(folder / "s42-timecourses.txt", **options)
+    assert rec.signal.shape == (362, 6)
+    assert rec.roi.values.tolist() == names
+    with pytest.warns(DataWarning, match="6 constant"):
+        read(folder / "s33-timecourses.txt", **options)
+    assert len(list(folder.glob("*-timecourses.txt"))) == 28
+
+
+def test_matlab_versions_side_by_side(realdata):
+    folder = realdata / "eeg_fmri/cmtf_one_subject"
+    with pytest.raises(ParameterError, match=r"K \(31, 5124\).*Mesh"):
+        read(folder / "LeadField.mat", modality="fmri", sampling_rate=1.0)
+    with pytest.raises(ParameterError, match=r"L/data \(35844,\)"):
+        read(folder / "LapMat.mat", modality="fmri", sampling_rate=1.0)
+
+
+def test_suite2p_constant_rois_are_named(realdata):
+    with pytest.warns(DataWarning, match="47 constant"):
+        rec = read(
+            realdata / "calcium/mouse_suite2p",
+            sampling_rate=10.0,
+            cells_only=False,
+            neuropil=0.0,
+        )
+    assert rec.signal.shape == (2000, 219)
+    assert int(rec.iscell.sum()) == 20
+
+
+@pytest.mark.parametrize(
+    ("worm", "n_neurons"),
+    [
+        ("2022-07-26-31", 146),
+        ("2022-07-26-38", 141),
+        ("2022-07-27-31", 145),
+        ("2022-07-27-38", 135),
+    ],
+)
+def test_worm_clock_jitters_and_labels_fit(realdata, worm, n_neurons):
+    folder = realdata / "calcium/worm_neuropal_nsm"
+    known = json.loads((folder / "neuron_labels.json").read_text())[worm]
+    labels = [known.get(str(i), {}).get("label", "") for i in range(n_neurons)]
+    options = {
+        "modality": "calcium",
+        "variable": "gcamp/trace_array",
+        "time": "timing/timestamp_confocal",
+    }
+    rec = read(folder / f"{worm}-data.h5", **options, coords={"label": labels})
+    assert rec.signal.shape == (800, n_neurons)
+    steps = np.diff(rec.time.values)
+    assert rec.attrs["irregular"] == 1
+    assert steps.max() > 0.63
+    assert np.median(steps) == pytest.approx(0.600, abs=1e-3)
+    left, right = (rec.signal.values[:, labels.index(n)] for n in ("AVAL", "AVAR"))
+    assert np.corrcoef(left, right)[0, 1] > 0.9
+    with pytest.raises(SchemaError, match="each name once"):
+        read(folder / f"{worm}-data.h5", **options, names=labels)
+
+
+def test_worm_names_out_of_the_file(realdata):
+    rec = read(
+        realdata / "calcium/worm_wormwideweb_one/traces.npz",
+        modality="calcium",
+        units="zscore",
+    )
+    assert rec.signal.shape == (1600, 98)
+    pair = rec.signal.sel(neuron=["AVAL", "AVAR"]).values
+    assert np.corrcoef(pair.T)[0, 1] == pytest.approx(0.97, abs=0.01)
+
+
+def test_fish_assemblies_are_one_based(realdata):
+    rec = read(
+        realdata / FISH,
+        modality="calcium",
+        sampling_rate=2.0,
+        dims=("neuron", "time"),
+        names=list(range(1, 115)),
+    )
+    path = realdata / FISH.replace("activity_matrix.csv.gz", "assembly_assignments.csv")
+    groups = [
+        [int(n) for n in line.split(",") if n.strip()]
+        for line in path.read_text().splitlines()
+        if line.strip()
+    ]
+    r = np.corrcoef(rec.signal.values.T)
+    index = {n: i for i, n in enumerate(rec.neuron.values.tolist())}
+    within = [r[index[a], index[b]] for g in groups for a in g for b in g if a < b]
+    assert len(groups) == 5
+    assert np.mean(within) == pytest.approx(0.33, abs=0.02)
+    assert np.mean(r[np.triu_indices(114, 1)]) == pytest.approx(0.09, abs=0.01)
+
+
+def test_real_spike_times_are_kept(realdata):
+    rec = read(
+        realdata / "spikes/rat_ca1_linear_track/spikes.mat",
+        modality="spikes",
+        bin_width=1.0,
+    )
+    sizes = [len(t) for t in spike_times(rec)]
+    assert (min(sizes), max(sizes)) == (41, 7959)
+    assert rec.spike_time.values.min() > 4397
+    taps = read(
+        realdata / "spikes/rat_motor_cortex_taps/motor_ctx_data.npz",
+        modality="spikes",
+        bin_width=0.02,
+        time_units="ms",
+    )
+    assert taps.sizes["spike"] == 648_889
+    assert int(taps.epoch.max()) == 1265

@@ -52,7 +52,7 @@ def inputs():
 
 
 def solve(*more):
-    """The solver's answer for all inputs together; versions of the old lock are kept."""
+    """The solver's answer for all inputs together; locked versions are kept."""
     part = FOLDER / "lock.part"
     shutil.copy(LOCK, part)
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]

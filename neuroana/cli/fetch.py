@@ -21,16 +21,16 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
     """Fetch a public recording with the package client, checked by its hash."""
-    from neuroana.io.registry import fetch, registry
+    from neuroana.io.registry import entries, fetch
 
-    entries = registry()
+    known = entries()
     if list_all:
         if json:
-            print_json({n: e.model_dump() for n, e in entries.items()})
+            print_json({n: e.model_dump() for n, e in known.items()})
             return
         rows = [
             [n, e.modality, "shipped" if e.sample else "fetch", e.licence, e.title]
-            for n, e in entries.items()
+            for n, e in known.items()
         ]
         print_table(["name", "modality", "where", "licence", "what"], rows)
         return
@@ -38,10 +38,10 @@ def command(
         raise ParameterError(
             message("NAME", "the name of a recording", "none", "neuroana fetch --list")
         )
-    if name in entries and entries[name].terms:
-        typer.echo(f"Terms of use: {entries[name].terms}", err=True)
+    if name in known and known[name].terms:
+        typer.echo(f"Terms of use: {known[name].terms}", err=True)
     path = fetch(name, cache_dir=cache)
     if json:
-        print_json({"name": name, "path": str(path), "licence": entries[name].licence})
+        print_json({"name": name, "path": str(path), "licence": known[name].licence})
     else:
         typer.echo(path)

@@ -21,7 +21,7 @@ def command(
     """Say what is in a file: modality, rate, signals, events, and how good it is."""
     from neuroana.core.contract import check, label_of
     from neuroana.io.dispatch import read
-    from neuroana.report.quality import quality
+    from neuroana.report.data_quality import quality
 
     options: dict[str, Any] = key_values(option or [], "option")
     ds = check(read(path, **({"modality": modality} if modality else {}), **options))

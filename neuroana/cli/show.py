@@ -27,7 +27,7 @@ def command(
     from neuroana.core.store import atomic_path
     from neuroana.io.dispatch import read
     from neuroana.plot.axes import figure_of, traces
-    from neuroana.report.quality import plot_rates
+    from neuroana.report.data_quality import plot_rates
 
     options = key_values(option or [], "option")
     ds = check(read(path, **({"modality": modality} if modality else {}), **options))

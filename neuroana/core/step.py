@@ -75,7 +75,7 @@ class Step:
         return (self.function.__doc__ or "").strip().splitlines()[0]
 
 
-def step(
+def pipeline_step(
     name: str,
     *,
     inputs: Mapping[str, File],

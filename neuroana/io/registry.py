@@ -159,7 +159,7 @@ def data_folder() -> Path:
 
 
 @cache
-def registry() -> dict[str, Entry]:
+def entries() -> dict[str, Entry]:
     """Return all known recordings by name.
 
     Returns
@@ -169,7 +169,7 @@ def registry() -> dict[str, Entry]:
 
     Examples
     --------
-    >>> registry()["fmri_rest_31roi"].licence
+    >>> entries()["fmri_rest_31roi"].licence
     'BSD-3-Clause'
     """
     text = (data_folder() / "registry.yaml").read_text(encoding="utf-8")
@@ -188,7 +188,7 @@ def samples() -> dict[str, Shipped]:
     >>> [entry.modality for entry in samples().values()]
     ['eeg', 'ieeg', 'fmri', 'calcium', 'spikes']
     """
-    return {n: entry for n, entry in registry().items() if isinstance(entry, Shipped)}
+    return {n: entry for n, entry in entries().items() if isinstance(entry, Shipped)}
 
 
 def sha256(path: Path) -> str:
@@ -314,7 +314,7 @@ def fetch(name: str, cache_dir: str | Path | None = None) -> Path:
     Parameters
     ----------
     name : str
-        One of :func:`registry`.
+        One of :func:`entries`.
     cache_dir : str or Path, optional
         Where to keep it instead of :func:`cache_folder`.
 
@@ -338,7 +338,7 @@ def fetch(name: str, cache_dir: str | Path | None = None) -> Path:
     >>> fetch("fmri_rest_31roi").name  # shipped, so nothing is fetched
     'fmri_rest_31roi.nc'
     """
-    entry = registry()[check_choice("name", name, registry())]
+    entry = entries()[check_choice("name", name, entries())]
     if isinstance(entry, Shipped):
         return data_folder() / entry.sample.path
     folder = Path(cache_dir or cache_folder()) / entry.name

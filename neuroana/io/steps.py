@@ -7,7 +7,7 @@ from pydantic import Field
 
 from neuroana.core.contract import check
 from neuroana.core.provenance import file_sha256, record
-from neuroana.core.step import File, Parameters, step
+from neuroana.core.step import File, Parameters, pipeline_step
 from neuroana.core.store import write_netcdf
 
 
@@ -26,7 +26,7 @@ class ReadParameters(Parameters):
     )
 
 
-@step(
+@pipeline_step(
     "io.read",
     inputs={"file": File("a file or folder of any known format", optional=True)},
     outputs={"recording": File("the recording, NetCDF")},

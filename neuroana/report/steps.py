@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from neuroana.core.contract import check
-from neuroana.core.step import File, Parameters, step
+from neuroana.core.step import File, Parameters, pipeline_step
 from neuroana.core.store import read_netcdf
 
 
@@ -16,7 +16,7 @@ class QualityParameters(Parameters):
     title: str | None = Field(None, description="heading of the recording's section")
 
 
-@step(
+@pipeline_step(
     "report.quality",
     inputs={"recording": File("a recording, NetCDF")},
     outputs={"section": File("a section of the report, JSON")},
@@ -27,7 +27,7 @@ def write_quality(
 ) -> None:
     """Describe what went in: numbers and figures on the data's quality."""
     from neuroana.plot.sections import write_section
-    from neuroana.report.quality import quality_section
+    from neuroana.report.data_quality import quality_section
 
     ds = check(read_netcdf(inputs["recording"]))
     write_section(quality_section(ds, title=params.title), outputs["section"])
@@ -40,7 +40,7 @@ class ReportParameters(Parameters):
     results: str = Field("results", description="folder whose failures are listed")
 
 
-@step(
+@pipeline_step(
     "report.write",
     inputs={"sections": File("sections of the report, JSON", many=True)},
     outputs={"report": File("the report, HTML")},

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from neuroana.core.contract import check
-from neuroana.core.step import File, Parameters, step
+from neuroana.core.step import File, Parameters, pipeline_step
 from neuroana.core.store import read_netcdf, write_netcdf
 
 
@@ -34,7 +34,7 @@ class PrepareParameters(Parameters):
     )
 
 
-@step(
+@pipeline_step(
     "signal.prepare",
     inputs={"recording": File("a recording, NetCDF")},
     outputs={"recording": File("the prepared recording, NetCDF")},

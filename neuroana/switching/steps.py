@@ -9,7 +9,7 @@ from pydantic import Field
 
 from neuroana.core.checks import check_choice
 from neuroana.core.contract import check, label_of
-from neuroana.core.step import File, Parameters, step
+from neuroana.core.step import File, Parameters, pipeline_step
 from neuroana.core.store import read_netcdf, read_tree, write_netcdf
 
 
@@ -95,7 +95,7 @@ def read_recordings(paths: list[Path]) -> list[xr.Dataset]:
     return [check(read_netcdf(path), values=True) for path in paths]
 
 
-@step("switching.fit", inputs={"recordings": RECORDINGS}, outputs={"fit": FIT},
+@pipeline_step("switching.fit", inputs={"recordings": RECORDINGS}, outputs={"fit": FIT},
       params=FitParameters)  # fmt: skip
 def fit(
     inputs: dict[str, Any], outputs: dict[str, Path], params: FitParameters
@@ -120,7 +120,7 @@ class GatherParameters(Parameters):
     )
 
 
-@step(
+@pipeline_step(
     "switching.gather",
     inputs={"fits": File("fits of the same recordings, NetCDF", many=True)},
     outputs={"table": File("one row a fit, NetCDF"), "best": FIT},
@@ -175,7 +175,7 @@ class ScoreParameters(Parameters):
     random_state: int = Field(0, description="seed of the shifts")
 
 
-@step(
+@pipeline_step(
     "switching.score",
     inputs={"recordings": RECORDINGS, "fit": FIT},
     outputs={"scores": File("held-out scores, NetCDF")},
@@ -206,7 +206,7 @@ class DecodeParameters(Parameters):
     """Nothing to set."""
 
 
-@step("switching.decode", inputs={"recordings": RECORDINGS, "fit": FIT},
+@pipeline_step("switching.decode", inputs={"recordings": RECORDINGS, "fit": FIT},
       outputs={"states": File("states of every recording, NetCDF groups")},
       params=DecodeParameters)  # fmt: skip
 def decode_states(
@@ -246,7 +246,7 @@ class ReportParameters(Parameters):
     )
 
 
-@step(
+@pipeline_step(
     "switching.report",
     inputs={
         "recordings": RECORDINGS,

@@ -3,7 +3,14 @@ from pydantic import Field
 
 from neuroana.core import step as steps
 from neuroana.core.errors import FailedRunError, ParameterError, SchemaError
-from neuroana.core.step import File, Parameters, failure_of, failures, run, step
+from neuroana.core.step import (
+    File,
+    Parameters,
+    failure_of,
+    failures,
+    pipeline_step,
+    run,
+)
 
 
 class Settings(Parameters):
@@ -13,7 +20,7 @@ class Settings(Parameters):
 
 @pytest.fixture(autouse=True)
 def double():
-    @step(
+    @pipeline_step(
         "test.double",
         inputs={"numbers": File("numbers, one a file", many=True)},
         outputs={"sum": File("their sum")},

@@ -17,9 +17,9 @@ from neuroana.io.registry import (
     Entry,
     FetchError,
     data_folder,
+    entries,
     fetch,
     load_sample,
-    registry,
     samples,
 )
 
@@ -29,7 +29,7 @@ CONTENT = {
     "tiny/rec.json": b"{}",
     "tiny/LICENSE": b"MIT",
 }
-FETCHED = sorted(set(registry()) - set(samples()))
+FETCHED = sorted(set(entries()) - set(samples()))
 
 
 def tiny_wheel(content):
@@ -88,16 +88,16 @@ def wheels(tmp_path, monkeypatch):
 @pytest.fixture
 def known(monkeypatch):
     """Put entries into the registry."""
-    entries = dict(registry())
-    monkeypatch.setattr(module, "registry", lambda: entries)
-    return lambda entry: entries.update({entry.name: entry})
+    table = dict(entries())
+    monkeypatch.setattr(module, "entries", lambda: table)
+    return lambda entry: table.update({entry.name: entry})
 
 
 # --- the registry --------------------------------------------------------------------
 
 
 def test_every_entry_says_whose_it_is():
-    for entry in registry().values():
+    for entry in entries().values():
         assert entry.licence
         assert entry.licence_file
         assert entry.citation
@@ -107,13 +107,13 @@ def test_every_entry_says_whose_it_is():
 
 
 def test_simulated_recordings_are_marked():
-    assert [e.name for e in registry().values() if e.synthetic] == [
+    assert [e.name for e in entries().values() if e.synthetic] == [
         "speech_ieeg_simulated"
     ]
 
 
 def test_recordings_under_terms_of_use_are_not_shipped():
-    assert registry()["hcp_aal2"].terms
+    assert entries()["hcp_aal2"].terms
     assert not any(entry.terms for entry in samples().values())
 
 
@@ -133,7 +133,7 @@ def test_unknown_name_gets_the_nearest():
 @pytest.fixture
 def without_files(monkeypatch, tmp_path):
     """A data folder in which the samples' files are missing."""
-    registry()
+    entries()
     monkeypatch.setattr(module, "data_folder", lambda: tmp_path)
     (tmp_path / "samples").mkdir()
     return tmp_path
@@ -280,7 +280,7 @@ def test_errors_are_those_of_the_package():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FETCHED)
 def test_registered_recording_can_be_fetched(name, tmp_path):
-    entry = registry()[name]
+    entry = entries()[name]
     path = fetch(name, tmp_path)
     kept = {p.name for p in path.parent.iterdir()}
     assert kept == {"LICENSE", *(member.stored_name for member in entry.members)}

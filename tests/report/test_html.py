@@ -10,8 +10,8 @@ import neuroana as na
 from neuroana.core.errors import CorruptFileError, SchemaError
 from neuroana.core.recording import from_array
 from neuroana.plot.sections import Section, read_section, write_section
+from neuroana.report.data_quality import quality, quality_section
 from neuroana.report.html import render
-from neuroana.report.quality import quality, quality_section
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

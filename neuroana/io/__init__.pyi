@@ -1,0 +1,17 @@
+from .bridges import from_mne as from_mne
+from .bridges import to_mne as to_mne
+from .calcium import read_calcium as read_calcium
+from .dispatch import read as read
+from .dispatch import readers as readers
+from .eeg import read_eeg as read_eeg
+from .events import read_events as read_events
+from .exports import export as export
+from .fmri import read_fmri as read_fmri
+from .ieeg import read_ieeg as read_ieeg
+from .registry import entries as entries
+from .registry import fetch as fetch
+from .registry import load_sample as load_sample
+from .registry import samples as samples
+from .spikes import bin_spikes as bin_spikes
+from .spikes import read_spikes as read_spikes
+from .spikes import spike_times as spike_times

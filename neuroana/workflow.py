@@ -263,6 +263,15 @@ def run(
     FailedRunError
         If Snakemake stops, or a result could not be made: ``status.tsv`` in the
         results lists which, and everything else is there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> config = {"recordings": {"rest": {"sample": "fmri_rest_31roi"}}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     outcome = run("switching", config, folder=folder, dry_run=True)
+    >>> "Read rest" in outcome.log
+    True
     """
     require("snakemake", "workflow")
     if isinstance(config, Mapping):

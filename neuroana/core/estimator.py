@@ -118,10 +118,26 @@ class Estimator(BaseEstimator):
 def load(path: str | Path) -> Estimator:
     """Read any fitted estimator of the package.
 
+    Parameters
+    ----------
+    path : str or Path
+        A file that :meth:`Estimator.save` wrote; its checksum is verified.
+
     Raises
     ------
     FileNotFoundError, CorruptFileError, SchemaError
         As :meth:`Estimator.load`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=3, n_bins=200, n_sequences=1, random_state=0)
+    >>> model = HMMGLM(2, n_init=1, max_iter=3, tol=1.0, random_state=0).fit(data)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load(model.save(Path(folder, "model.nc"))).coupling_.sizes["state"]
+    2
     """
     return Estimator.load(path)
 

@@ -132,7 +132,7 @@ def pick(
     return record(
         done,
         "signal.pick",
-        names=chosen if names else None,
+        names=None if names is None else chosen,
         ch_type=ch_type,
         drop_bad=drop_bad,
     )

@@ -52,7 +52,7 @@ def inputs():
 
 
 def solve(*more):
-    """The solver's answer for all inputs together; versions of the old lock are kept."""
+    """Solve for all inputs together, keeping what the old lock has where it can stay."""
     part = FOLDER / "lock.part"
     shutil.copy(LOCK, part)
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]

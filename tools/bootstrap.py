@@ -80,13 +80,7 @@ def main():
 def make(venv, extra):
     """Bring the environment to the state that the lock file describes."""
     fresh = not is_sound(venv)
-    packages = set(re.findall(r"^(\S+)==", LOCK.read_text(), flags=re.MULTILINE))
-    torch = "" if torch_option() == "skip" else "torch and "
-    print(
-        f"Installing {torch}{len(packages)} packages into {venv.name}: {SIZES}, "
-        "1-4 minutes; next time this step is skipped.",
-        flush=True,
-    )
+    print(announcement(venv) if fresh else f"Bringing {venv.name} up to date.")
     require_space(venv, 3 * GB if fresh else GB)
     if fresh:
         with step("making the environment"):
@@ -104,6 +98,15 @@ def make(venv, extra):
     with step("checking that all fits together"):
         check(tools)
     write_stamp(venv, digest(venv, extra))
+
+
+def announcement(venv):
+    packages = set(re.findall(r"^(\S+)==", LOCK.read_text(), flags=re.MULTILINE))
+    torch = "" if torch_option() == "skip" else "torch and "
+    return (
+        f"Installing {torch}{len(packages)} packages into {venv.name}: {SIZES}, "
+        "1-4 minutes; next time this step is skipped."
+    )
 
 
 # --- what is there -------------------------------------------------------------------

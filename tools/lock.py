@@ -52,7 +52,7 @@ def inputs():
 
 
 def solve(*more):
-    """The solver's answer for all inputs together; locked versions are kept."""
+    """Solve for all inputs together; what the old lock has stays where it can."""
     part = FOLDER / "lock.part"
     shutil.copy(LOCK, part)
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]

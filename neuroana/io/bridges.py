@@ -249,7 +249,7 @@ def _info_of(rec: xr.Dataset) -> Any:
         places = np.stack([rec[c].values for c in "xyz"], axis=1) / 1000.0
         frame = str(rec.attrs.get("coord_frame", "unknown"))
         if frame == "head":
-            known = np.isfinite(places).all(axis=1)
+            known = np.isfinite(places).all(axis=1).tolist()
             montage = mne.channels.make_dig_montage(
                 {n: p for n, p, k in zip(names, places, known) if k},
                 coord_frame="head",

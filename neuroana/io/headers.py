@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from neuroana.core.checks import message
 from neuroana.core.errors import CorruptFileError
@@ -216,10 +217,10 @@ def _check_nifti(path: Path, on_truncated: str) -> int:
     import nibabel
 
     with reading(path, "a NIfTI image"):
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
         proxy = image.dataobj
         expected = int(proxy.offset) + proxy.dtype.itemsize * math.prod(
-            int(n) for n in image.shape
+            [int(n) for n in image.shape]
         )
     size = _gunzipped(path) if path.suffix == ".gz" else path.stat().st_size
     if size > expected:

@@ -83,7 +83,7 @@ def read_raw(
     ds = _name_types(ds, modality, table, ch_types)
     ds = _place(ds, path, montage, sidecars)
     ds = scale_units(ds, units, path)
-    attrs = {**entity_attrs(path), "source": path.name}
+    attrs: dict[str, Any] = {**entity_attrs(path), "source": path.name}
     if sidecars:
         attrs.update(_metadata_attrs(path, ds))
     if missing:
@@ -116,7 +116,7 @@ def _n_trials(path: Path) -> int:
 
     if is_hdf5(path):
         return 1
-    names = [name for name, *_ in scipy.io.whosmat(path)]
+    names = [found[0] for found in scipy.io.whosmat(path)]
     wanted = ["EEG"] if "EEG" in names else ["trials"]
     content = scipy.io.loadmat(path, variable_names=wanted, simplify_cells=True)
     content = content.get("EEG", content)

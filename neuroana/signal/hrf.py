@@ -1,5 +1,6 @@
 """The haemodynamic response: its shape, and what it makes of events and signals."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -128,7 +129,7 @@ def convolve(
     made = []
     for basis in kernel["basis"].values:
         taps = kernel.sel(basis=basis).to_numpy()
-        made.append(map_spans(rec, lambda x, taps=taps: _causal(x, taps)))
+        made.append(map_spans(rec, functools.partial(_causal, taps=taps)))
     space = str(rec["signal"].dims[1])
     done = rec
     if len(made) > 1:

@@ -169,7 +169,7 @@ def _read_image(
 
     check_promise(path)
     with reading(path, "a NIfTI image"):
-        image: Any = nibabel.load(path)
+        image: Any = nibabel.load(path, keep_file_open=True)
         shape = tuple(int(n) for n in image.shape)
         finite = np.isfinite(image.affine).all() and np.linalg.det(image.affine) != 0
     if len(shape) != 4 or shape[3] < 2:

@@ -71,7 +71,7 @@ def resample(rec: xr.Dataset, sampling_rate: float) -> xr.Dataset:
     made = np.full((n_new, signal.shape[1]), np.nan, dtype=dtype)
     kernel = _kernel(up, down)
     for block in column_blocks(*signal.shape):
-        values = signal[:, block].to_numpy().astype(np.float64)
+        values = signal[:, block].to_numpy().astype(np.float64, copy=False)
         for columns, spans in same_gaps(values, good):
             for first, stop in spans:
                 begin, end = -(-first * up // down), -(-stop * up // down)

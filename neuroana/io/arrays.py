@@ -19,8 +19,8 @@ from neuroana.io.files import check_file, open_text, reading, suffix_of
 from neuroana.io.mat5 import check_mat5, is_hdf5
 
 
-TEXT = (".csv", ".tsv", ".txt", ".1d", ".dat")
-TEXT = (*TEXT, *(f"{s}.gz" for s in TEXT))
+_PLAIN = (".csv", ".tsv", ".txt", ".1d", ".dat")
+TEXT = (*_PLAIN, *(f"{s}.gz" for s in _PLAIN))
 HDF5 = (".h5", ".hdf5", ".hdf")
 ARRAY_SUFFIXES = (".mat", ".npz", ".npy", *HDF5, *TEXT)
 DEPTH = 6

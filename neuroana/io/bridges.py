@@ -19,7 +19,12 @@ from neuroana.core.recording import (
     good_samples,
     good_spans,
 )
-from neuroana.io.events import annotation_table, good_from_spans, split_bad
+from neuroana.io.events import (
+    annotation_table,
+    good_from_spans,
+    read_events,
+    split_bad,
+)
 from neuroana.io.lazy import LazyArray, lazy_variable
 from neuroana.io.trials import join_trials
 
@@ -130,7 +135,7 @@ def _from_raw(
     spans, marks = split_bad(annotation_table(raw))
     good = good_from_spans(spans, raw.n_times, rate)
     if events is not None:
-        more, marks = split_bad(events)
+        more, marks = split_bad(read_events(events))
         good &= good_from_spans(more, raw.n_times, rate)
     if raw.first_samp:
         attrs = {**attrs, "first_samp": int(raw.first_samp)}
@@ -249,9 +254,8 @@ def _info_of(rec: xr.Dataset) -> Any:
         places = np.stack([rec[c].values for c in "xyz"], axis=1) / 1000.0
         frame = str(rec.attrs.get("coord_frame", "unknown"))
         if frame == "head":
-            known = np.isfinite(places).all(axis=1)
             montage = mne.channels.make_dig_montage(
-                {n: p for n, p, k in zip(names, places, known) if k},
+                {n: p for n, p in zip(names, places) if np.isfinite(p).all()},
                 coord_frame="head",
             )
             info.set_montage(montage, on_missing="ignore", verbose="ERROR")

@@ -155,12 +155,13 @@ def _find(path: Path, modality: str | None) -> Callable[..., xr.Dataset]:
             + f" {did_you_mean(suffix, known)}".rstrip()
         )
     _check_magic(path, suffix)
-    if suffix == ".nc" or suffix in _third_parties():
-        return known[suffix]
+    own = known[suffix]
+    if own is not None and (suffix == ".nc" or suffix in _third_parties()):
+        return own
     if suffix in KINDS:
         return BY_MODALITY[modality or _electrical_modality(path)]
     if modality is None:
-        modality = "fmri" if known[suffix] is read_fmri else _bids_modality(path)
+        modality = "fmri" if own is read_fmri else _bids_modality(path)
     if modality is None:
         raise ParameterError(
             message(

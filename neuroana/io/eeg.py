@@ -31,7 +31,8 @@ def read_eeg(
     Files that MNE reads stay on disk until samples are used (``preload=True`` loads
     them now). BIDS sidecars that apply to the file give channel types, bad channels,
     positions, events and the reference. Annotations that start with BAD or EDGE
-    become the coordinate ``good``. Dots that pad EDF channel names are dropped.
+    become the coordinate ``good``. Without annotations and sidecar the lower 16 bits
+    of a trigger channel give the events. Dots that pad EDF names are dropped.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def read_electrical_array(
         coords.update({c: places[c].to_numpy() for c in "xyz"})
         attrs["coord_frame"] = "head"
     marks = read_events(events) if events is not None else table.events
-    options = {"names": labels, "coords": coords, "attrs": attrs}
+    options: dict[str, Any] = {"names": labels, "coords": coords, "attrs": attrs}
     if table.values.ndim == 3:
         ds = join_trials(
             table.values,

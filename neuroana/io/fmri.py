@@ -169,7 +169,7 @@ def _read_image(
 
     check_promise(path)
     with reading(path, "a NIfTI image"):
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path, keep_file_open=True)
         shape = tuple(int(n) for n in image.shape)
         finite = np.isfinite(image.affine).all() and np.linalg.det(image.affine) != 0
     if len(shape) != 4 or shape[3] < 2:
@@ -188,7 +188,12 @@ def _read_image(
     if sampling_rate is not None:
         _compare_rate(path, image, sampling_rate)
     attrs = {**entity_attrs(path), "source": path.name}
-    options = {"sampling_rate": rate, "start": start, "units": units, "attrs": attrs}
+    options: dict[str, Any] = {
+        "sampling_rate": rate,
+        "start": start,
+        "units": units,
+        "attrs": attrs,
+    }
     if atlas is None:
         values, coords = _voxels(path, image, mask)
         return from_array(values, "fmri", dim="voxel", coords=coords, **options)
@@ -358,8 +363,8 @@ def _regions(path: Path, image: Any, atlas: Any, labels: Any):
     if len(chosen.shape) == 3:
         whole = np.round(np.asarray(chosen.dataobj)).astype(int)
         every = np.unique(whole[whole != 0])
-    names = region_names(every, labels)
-    lost = [names[n] for n in every if n not in set(numbers.tolist())]
+    names = region_names(every.tolist(), labels)
+    lost = [names[n] for n in every.tolist() if n not in set(numbers.tolist())]
     if lost:
         warnings.warn(
             message(
@@ -372,18 +377,17 @@ def _regions(path: Path, image: Any, atlas: Any, labels: Any):
             stacklevel=4,
         )
     coords = {"roi_id": numbers, **dict(zip("xyz", centres.T))}
-    return values, [names[n] for n in numbers], coords, name
+    return values, [names[n] for n in numbers.tolist()], coords, name
 
 
-def region_names(numbers: np.ndarray, labels: Any) -> dict[int, str]:
+def region_names(numbers: Sequence[int], labels: Any) -> dict[int, str]:
     """Name of each region number; its number where no labels are given.
 
     Examples
     --------
-    >>> region_names(np.array([1, 3]), ["PCC", "mPFC"])
+    >>> region_names([1, 3], ["PCC", "mPFC"])
     {1: 'PCC', 3: 'mPFC'}
     """
-    numbers = [int(n) for n in numbers]
     if labels is None:
         return {n: str(n) for n in numbers}
     if isinstance(labels, str | Path):

@@ -8,11 +8,13 @@ import gzip
 import math
 import re
 import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from neuroana.core.checks import message
-from neuroana.core.errors import CorruptFileError
+from neuroana.core.errors import CorruptFileError, DataWarning
 from neuroana.io.files import reading, report_truncated, suffix_of
 from neuroana.io.mat5 import check_mat5
 
@@ -72,6 +74,19 @@ def _check_edf(path: Path, on_truncated: str) -> int:
     ]
     samples = [_number(path, c, "samples in a record", 1) for c in columns]
     _check_edf_scales(path, fields, n_signals)
+    names = [fields[16 * i : 16 * (i + 1)].strip() for i in range(n_signals)]
+    counts = {n for n, k in zip(samples, names) if not k.endswith(b"Annotations")}
+    if len(counts) > 1:
+        warnings.warn(
+            message(
+                path.name,
+                "one sampling rate",
+                f"{sorted(counts)} samples in a record; the slower are interpolated",
+                "read the fast and the slow channels apart if that matters",
+            ),
+            DataWarning,
+            stacklevel=5,
+        )
     if n_records < 0:
         return 0
     expected = header + n_records * sum(samples) * (3 if bdf else 2)
@@ -216,10 +231,10 @@ def _check_nifti(path: Path, on_truncated: str) -> int:
     import nibabel
 
     with reading(path, "a NIfTI image"):
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
         proxy = image.dataobj
         expected = int(proxy.offset) + proxy.dtype.itemsize * math.prod(
-            int(n) for n in image.shape
+            [int(n) for n in image.shape]
         )
     size = _gunzipped(path) if path.suffix == ".gz" else path.stat().st_size
     if size > expected:

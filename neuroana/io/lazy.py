@@ -1,6 +1,7 @@
 """Arrays that stay in their file, or in another array, until they are asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -22,7 +23,7 @@ class LazyArray(BackendArray):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: np.dtype, piece: Callable[..., np.ndarray]
+        self, shape: tuple[int, ...], dtype: Any, piece: Callable[..., np.ndarray]
     ) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
@@ -34,7 +35,7 @@ class LazyArray(BackendArray):
         )
 
 
-def lazy_variable(dims: tuple[str, ...], array: LazyArray) -> xr.Variable:
+def lazy_variable(dims: tuple[Hashable, ...], array: LazyArray) -> xr.Variable:
     """Wrap a lazy array into a variable; what is read once whole stays in memory.
 
     Examples

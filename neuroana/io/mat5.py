@@ -96,7 +96,7 @@ def check_mat5(path: Path) -> None:
 
 
 def _element(
-    blob: bytes, position: int, end: int, order: str
+    blob: bytes | memoryview, position: int, end: int, order: str
 ) -> tuple[int, memoryview, int]:
     """Type, content and end of the element at `position`."""
     if position + 8 > end:

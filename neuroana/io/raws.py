@@ -17,10 +17,8 @@ from neuroana.core.checks import check_choice, check_names, message
 from neuroana.core.errors import CorruptFileError, DataWarning, ParameterError
 from neuroana.core.recording import MODALITIES
 from neuroana.io.bridges import from_mne
-from neuroana.io.events import read_events
 from neuroana.io.files import check_file, reading, report_truncated, suffix_of
 from neuroana.io.headers import check_promise
-from neuroana.io.mat5 import is_hdf5
 from neuroana.io.sidecars import (
     applicable,
     channel_table,
@@ -53,6 +51,7 @@ BIDS_TYPES = {
     **{t: t for t in ("eeg", "ecog", "seeg", "dbs", "ecg", "emg", "resp")},
 }
 HEAD_SECONDS = 10.0
+TRIGGER_BITS = 0xFFFF
 
 
 def read_raw(
@@ -75,15 +74,15 @@ def read_raw(
     table = channel_table(path) if sidecars else None
     if events is None and sidecars and (found := applicable(path, "events.tsv")):
         events = found[-1]
-    if events is not None:
-        events = read_events(events)
     with reading(path, KINDS[suffix_of(path)]):
+        if events is None and not len(raw.annotations or ()):
+            events = _trigger_events(raw)
         ds = from_mne(raw, modality=modality, events=events)
     ds = _strip_padding(ds)
     ds = _name_types(ds, modality, table, ch_types)
     ds = _place(ds, path, montage, sidecars)
     ds = scale_units(ds, units, path)
-    attrs = {**entity_attrs(path), "source": path.name}
+    attrs: dict[str, Any] = {**entity_attrs(path), "source": path.name}
     if sidecars:
         attrs.update(_metadata_attrs(path, ds))
     if missing:
@@ -99,33 +98,41 @@ def _open(path: Path, preload: bool) -> Any:
         options: dict[str, Any] = {"preload": preload, "verbose": "WARNING"}
         if suffix in (".edf", ".bdf"):
             reader = mne.io.read_raw_edf if suffix == ".edf" else mne.io.read_raw_bdf
-            return reader(path, stim_channel=False, **options)
+            return reader(path, **options)
         if suffix == ".vhdr":
             return mne.io.read_raw_brainvision(path, **options)
         if suffix == ".set":
-            if _n_trials(path) > 1:
+            try:
+                return mne.io.read_raw_eeglab(path, **options)
+            except TypeError:  # several trials: they are epochs
                 return mne.io.read_epochs_eeglab(path, verbose="WARNING")
-            return mne.io.read_raw_eeglab(path, **options)
         if mne.what(path) == "epochs":
             return mne.read_epochs(path, preload=True, verbose="WARNING")
         return mne.io.read_raw_fif(path, **options)
 
 
-def _n_trials(path: Path) -> int:
-    import scipy.io
+def _trigger_events(raw: Any) -> pd.DataFrame | None:
+    """Events of the first trigger channel, whose samples are read for that."""
+    import mne
 
-    if is_hdf5(path):
-        return 1
-    names = [name for name, *_ in scipy.io.whosmat(path)]
-    wanted = ["EEG"] if "EEG" in names else ["trials"]
-    content = scipy.io.loadmat(path, variable_names=wanted, simplify_cells=True)
-    content = content.get("EEG", content)
-    return int(np.atleast_1d(content.get("trials", 1))[0])
+    names = [n for n, t in zip(raw.ch_names, raw.get_channel_types()) if t == "stim"]
+    if not names or not isinstance(raw, mne.io.BaseRaw):
+        return None
+    found = mne.find_events(
+        raw,
+        stim_channel=names[0],
+        shortest_event=1,
+        mask=TRIGGER_BITS,
+        mask_type="and",
+        verbose="ERROR",
+    )
+    onset = (found[:, 0] - raw.first_samp) / raw.info["sfreq"]
+    return pd.DataFrame({"onset": onset, "trial_type": found[:, 2].astype(str)})
 
 
 def _check_eeglab(path: Path, raw: Any, on_truncated: str) -> int:
-    names = getattr(raw, "filenames", ())
-    data = Path(names[0]) if len(names) and names[0] is not None else path
+    names = list(getattr(raw, "filenames", ()))
+    data = Path(names[0]) if names and names[0] is not None else path
     if suffix_of(data) not in (".fdt", ".dat") or not data.is_file():
         return 0
     promised = 4 * len(raw.ch_names) * raw.n_times

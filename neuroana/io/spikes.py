@@ -104,7 +104,12 @@ def read_spikes(
     if trials is None:
         ragged = [times[index == i] for i in range(len(labels))]
         return bin_spikes(
-            ragged, bin_width, names=labels, start=start, stop=stop, attrs=attrs
+            ragged,
+            bin_width,
+            names=labels.tolist(),
+            start=start,
+            stop=stop,
+            attrs=attrs,
         )
     return _bin_trials(times, index, labels, trials, bin_width, start, stop, attrs)
 
@@ -121,7 +126,7 @@ def _find(
     times_name = variable or next((n for n in plain if TIME_NAMES.search(n)), None)
     unit_name = unit_variable or next((n for n in plain if UNIT_NAMES.search(n)), None)
     many = [n for n in plain if variable is None or n.startswith(variable)]
-    if times_name in file and unit_name is not None:
+    if times_name is not None and times_name in file and unit_name is not None:
         trial = trial_variable or next((n for n in plain if TRIAL_NAMES.match(n)), None)
         parts = [file[times_name].ravel(), file[unit_name].ravel()]
         parts += [file[trial].ravel()] if trial else []
@@ -228,7 +233,7 @@ def bin_spikes(
         counts,
         "spikes",
         sampling_rate=1.0 / bin_width,
-        names=names if names is not None else np.arange(len(ragged)),
+        names=list(names if names is not None else range(len(ragged))),
         start=start,
         coords=coords,
         attrs={**(attrs or {}), "bin_width": float(bin_width)},

@@ -80,7 +80,7 @@ def read_suite2p(
         values[keep].T,
         "calcium",
         sampling_rate=rate,
-        names=keep,
+        names=keep.tolist(),
         units=units or ("1" if trace == "spks" else "au"),
         coords={k: v[keep] for k, v in coords.items()},
         attrs={

@@ -283,7 +283,7 @@ def _orient(
     )
 
 
-def warn_constant(where: str, names: Sequence, values: np.ndarray) -> None:
+def warn_constant(where: str, names: Any, values: np.ndarray) -> None:
     """Warn of series that never change: correlation and z-score are undefined there.
 
     Examples

@@ -1,5 +1,6 @@
 """The haemodynamic response: its shape, and what it makes of events and signals."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from neuroana.core.checks import check_choice, check_names, check_number, messag
 from neuroana.core.errors import ParameterError
 from neuroana.core.provenance import record
 from neuroana.core.recording import clock, events_of, is_recording
-from neuroana.signal.resampling import _on_clock
+from neuroana.signal.resampling import on_clock
 from neuroana.signal.spans import each, map_spans, refuse_counts, with_signal
 
 
@@ -128,7 +129,7 @@ def convolve(
     made = []
     for basis in kernel["basis"].values:
         taps = kernel.sel(basis=basis).to_numpy()
-        made.append(map_spans(rec, lambda x, taps=taps: _causal(x, taps)))
+        made.append(map_spans(rec, functools.partial(_causal, taps=taps)))
     space = str(rec["signal"].dims[1])
     done = rec
     if len(made) > 1:
@@ -182,7 +183,7 @@ def _at(rec: xr.Dataset, times: np.ndarray) -> xr.Dataset:
     )
     made[(part[:, 0] < 0) | (part[:, 0] > 1)] = np.nan
     rate = (len(times) - 1) / (times[-1] - times[0])
-    done = _on_clock(rec, made, np.where(part[:, 0] >= 1, after, before), float(rate))
+    done = on_clock(rec, made, np.where(part[:, 0] >= 1, after, before), float(rate))
     return done.assign_coords(time=("time", times, rec["time"].attrs))
 
 

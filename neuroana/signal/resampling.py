@@ -71,7 +71,7 @@ def resample(rec: xr.Dataset, sampling_rate: float) -> xr.Dataset:
     made = np.full((n_new, signal.shape[1]), np.nan, dtype=dtype)
     kernel = _kernel(up, down)
     for block in column_blocks(*signal.shape):
-        values = signal[:, block].to_numpy().astype(np.float64)
+        values = signal[:, block].to_numpy().astype(np.float64, copy=False)
         for columns, spans in same_gaps(values, good):
             for first, stop in spans:
                 begin, end = -(-first * up // down), -(-stop * up // down)
@@ -84,7 +84,7 @@ def resample(rec: xr.Dataset, sampling_rate: float) -> xr.Dataset:
                         first,
                         end - begin,
                     )
-    done = _on_clock(rec, made, np.arange(n_new) * down // up, float(sampling_rate))
+    done = on_clock(rec, made, np.arange(n_new) * down // up, float(sampling_rate))
     return record(done, "signal.resample", sampling_rate=sampling_rate)
 
 
@@ -168,14 +168,14 @@ def _regular(rec: xr.Dataset) -> xr.Dataset:
         stacklevel=4,
     )
     source = np.clip(np.searchsorted(time, regular, side="right") - 1, 0, len(time) - 1)
-    done = _on_clock(rec, made, source, rate)
+    done = on_clock(rec, made, source, rate)
     done = done.assign_coords(time=("time", regular, rec["time"].attrs))
     return done.drop_attrs(deep=False).assign_attrs(
         {k: v for k, v in done.attrs.items() if k != "irregular"}
     )
 
 
-def _on_clock(
+def on_clock(
     rec: xr.Dataset, values: np.ndarray, source: np.ndarray, rate: float
 ) -> xr.Dataset:
     """Put samples on a new clock; what else lies along time is taken from `source`."""

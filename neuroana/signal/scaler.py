@@ -1,5 +1,6 @@
 """Common z-scores as a scikit-learn transformer that keeps labels."""
 
+import functools
 from typing import Any, Self
 
 import numpy as np
@@ -68,12 +69,13 @@ class Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ParameterError
             If the recordings do not hold the same series.
         """
-        state = names = space = None
-        for frame in self._frames(X):
+        frames = self._frames(X)
+        space = str(frames[0]["signal"].dims[1])
+        names = frames[0][space].values
+        states = []
+        for frame in frames:
             here = frame[str(frame["signal"].dims[1])]
-            if names is None:
-                space, names = str(here.name), here.values
-            elif len(names) != len(here) or not (names == here.values).all():
+            if len(names) != len(here) or not (names == here.values).all():
                 raise ParameterError(
                     message(
                         "Scaler: recordings",
@@ -82,8 +84,8 @@ class Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                         "pick the common ones first, with neuroana.signal.pick",
                     )
                 )
-            new = moments(frame)
-            state = new if state is None else join_moments(state, new)
+            states.append(moments(frame))
+        state = functools.reduce(join_moments, states)
         spread = spread_of(state, names, "Scaler") if self.with_std else 1.0
         centre = state[1] if self.with_mean else np.zeros(len(names))
         coords = {space: (space, names)}

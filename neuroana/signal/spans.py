@@ -25,7 +25,8 @@ from neuroana.core.recording import (
 from neuroana.core.recordings import Recordings
 
 
-BLOCK_BYTES = 128 * 2**20
+BLOCK_BYTES = 256 * 2**20
+WORK_BYTES = 16 * 2**20
 
 
 def each(function: Callable) -> Callable:
@@ -136,8 +137,8 @@ def map_spans(
 ) -> np.ndarray:
     """Run a function of (samples, columns) over each unbroken span of a recording.
 
-    Reads and works in blocks of columns; the result is in memory. Samples that are
-    bad, missing, or in a span shorter than `min_samples` come back NaN.
+    Reads blocks of columns and works on a few of them at a time; the result is in
+    memory. Samples that are bad, missing, or in a span shorter than `min_samples` come back NaN.
 
     Parameters
     ----------
@@ -166,15 +167,17 @@ def map_spans(
     short = longest = 0
     done = False
     for block in column_blocks(*signal.shape):
-        values = signal[:, block].to_numpy().astype(np.float64)
+        values = signal[:, block].to_numpy().astype(np.float64, copy=False)
         for columns, spans in same_gaps(values, good):
             for first, stop in spans:
                 longest = max(longest, stop - first)
                 if stop - first < min_samples:
                     short += 1
                     continue
-                part = np.ascontiguousarray(values[first:stop, columns])
-                made[first:stop, columns + block.start] = function(part)
+                step = max(1, WORK_BYTES // (8 * (stop - first)))
+                for some in np.split(columns, range(step, len(columns), step)):
+                    part = np.ascontiguousarray(values[first:stop, some])
+                    made[first:stop, some + block.start] = function(part)
                 done = True
     if not done:
         raise ParameterError(

@@ -72,7 +72,7 @@ def spectrum(
     count = np.zeros(signal.shape[1])
     hop = max(1, width - int(overlap * width))
     for block in column_blocks(*signal.shape):
-        values = signal[:, block].to_numpy().astype(np.float64)
+        values = signal[:, block].to_numpy().astype(np.float64, copy=False)
         for columns, spans in same_gaps(values, good):
             place = columns + block.start
             for first, stop in spans:

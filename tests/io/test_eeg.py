@@ -244,3 +244,64 @@ def test_read_eeg_delimited_text_with_clock_and_markers(tmp_path):
     events = events_of(rec)
     assert events["trial_type"].tolist() == ["1", "2"]
     assert np.allclose(events["onset"], np.array([100, 500]) / 256.0)
+
+
+def test_read_eeg_trigger_channel_gives_events(tmp_path, noise):
+    info = mne.create_info(["Fz", "Cz", "STI 014"], 100.0, ["eeg", "eeg", "stim"])
+    codes = np.zeros(1000)
+    codes[200:205], codes[700:702] = 5, 9 + (1 << 17)
+    raw = mne.io.RawArray(np.vstack([noise[:2], codes]), info, verbose="ERROR")
+    raw.save(tmp_path / "a_raw.fif", verbose="ERROR")
+    rec = read_eeg(tmp_path / "a_raw.fif")
+    assert events_of(rec)["trial_type"].tolist() == ["5", "9"]
+    assert events_of(rec)["onset"].tolist() == [2.0, 7.0]
+
+
+def test_read_eeg_edf_with_two_rates_is_told(tmp_path, noise):
+    import edfio
+
+    signals = [
+        edfio.EdfSignal(noise[0] * 1e6, 100.0, label="Fz", physical_dimension="uV"),
+        edfio.EdfSignal(noise[1][::2] * 1e6, 50.0, label="Cz", physical_dimension="uV"),
+    ]
+    edfio.Edf(signals).write(tmp_path / "a.edf")
+    with pytest.warns(DataWarning, match="one sampling rate"):
+        read_eeg(tmp_path / "a.edf")
+
+
+def test_read_eeg_eeglab_epochs(tmp_path, noise):
+    from scipy.io import savemat
+
+    eeg = {
+        "data": noise.reshape(3, 10, 100).transpose(0, 2, 1) * 1e6,
+        "nbchan": 3.0,
+        "pnts": 100.0,
+        "trials": 10.0,
+        "srate": 100.0,
+        "xmin": 0.0,
+        "xmax": 0.99,
+        "times": np.arange(100) * 10.0,
+        "chanlocs": np.array(
+            [(n,) for n in ("Fz", "Cz", "Pz")], dtype=[("labels", object)]
+        ),
+        "event": np.array(
+            [(100.0 * i + 1, "go", i + 1) for i in range(10)],
+            dtype=[("latency", object), ("type", object), ("epoch", object)],
+        ),
+        "epoch": np.array(
+            [(i + 1, "go", 0.0) for i in range(10)],
+            dtype=[
+                ("event", object),
+                ("eventtype", object),
+                ("eventlatency", object),
+            ],
+        ),
+        "icawinv": np.zeros(0),
+        "icasphere": np.zeros(0),
+        "icaweights": np.zeros(0),
+    }
+    savemat(tmp_path / "a.set", {"EEG": eeg})
+    rec = read_eeg(tmp_path / "a.set")
+    assert rec.sizes["time"] == 10 * 100 + 9
+    assert np.allclose(rec.signal.values[:100], noise[:, :100].T, atol=1e-9)
+    assert events_of(rec)["trial_type"].tolist() == ["go"] * 10

@@ -31,6 +31,20 @@ numpydoc_show_class_members = False
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache", "myst.xref_missing"]
 
+
+def figures_of_block(block, block_vars, gallery_conf):
+    """Save the variable ``figure`` of a tutorial's block, each figure once."""
+    from sphinx_gallery.scrapers import figure_rst
+
+    figure = block_vars["example_globals"].get("figure")
+    if figure is None or getattr(figure, "_is_saved", False):
+        return ""
+    path = next(block_vars["image_path_iterator"])
+    figure.savefig(path, dpi=110)
+    figure._is_saved = True
+    return figure_rst([path], gallery_conf["src_dir"])
+
+
 sphinx_gallery_conf = {
     "examples_dirs": "tutorials",
     "gallery_dirs": "auto_examples",
@@ -38,7 +52,7 @@ sphinx_gallery_conf = {
     "matplotlib_animations": False,
     "download_all_examples": False,
     "show_signature": False,
-    "image_scrapers": (),
+    "image_scrapers": (figures_of_block,),
 }
 
 html_theme = "pydata_sphinx_theme"

@@ -46,14 +46,16 @@ print(model.occupancy_)
 # ``predict_proba`` gives the posterior of every state in every bin, labelled.
 
 posterior = model.predict_proba(spikes)
-axes = plot_states(posterior, spikes)
-axes.figure
+figure = plot_states(posterior, spikes).figure
+figure
 
 # %%
-plot_coupling(model)[0].figure
+figure = plot_coupling(model)[0].figure
+figure
 
 # %%
-plot_transitions(model, model.predict(spikes))[0].figure
+figure = plot_transitions(model, model.predict(spikes))[0].figure
+figure
 
 # %%
 # Is it real?
@@ -67,7 +69,8 @@ from neuroana.switching import held_out_comparison, plot_scores
 
 model.set_params(n_init=2)
 scores = held_out_comparison(model, spikes, cv=3, n_null=10, random_state=0)
-plot_scores(scores).figure
+figure = plot_scores(scores).figure
+figure
 
 # %%
 # Where to go from here

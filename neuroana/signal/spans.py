@@ -138,7 +138,8 @@ def map_spans(
     """Run a function of (samples, columns) over each unbroken span of a recording.
 
     Reads blocks of columns and works on a few of them at a time; the result is in
-    memory. Samples that are bad, missing, or in a span shorter than `min_samples` come back NaN.
+    memory. Samples that are bad, missing, or in a span shorter than `min_samples`
+    come back NaN.
 
     Parameters
     ----------

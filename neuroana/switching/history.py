@@ -49,7 +49,7 @@ class ExponentialHistory:
 class RaisedCosineHistory:
     """Overlapping cosine bumps, narrow near the present and wide far from it.
 
-    Bump c is (1 + cos(u)) / 2 for |u| <= pi, u the distance of log(k + offset) from
+    Bump c is (1 + cos(u)) / 2 for ``|u| <= pi``, u the distance of log(k + offset) from
     the bump's centre in units of two centre spacings over pi; each sums to one.
 
     Parameters

@@ -88,7 +88,7 @@ class HMMGLM(TransformerMixin, Estimator):
     ----------
     coupling_ : DataArray (state, neuron, source, basis)
         w. The dim of the units keeps the name that the recording gave it.
-    coupling_sd_ : DataArray, like coupling_
+    coupling_sd_ : DataArray (state, neuron, source, basis)
         Laplace standard deviation, given the states.
     baseline_ : DataArray (state, neuron)
     input_weights_ : DataArray (state, neuron, input)

@@ -261,7 +261,7 @@ def test_wide_prior_equals_none():
         ({"self_coupling": "shared"}, lambda m: np.ptp(own(m), axis=0).max() < 1e-12),
         ({"self_coupling": "free"}, lambda m: np.ptp(own(m), axis=0).max() > 1e-3),
     ],
-    ids=repr,
+    ids=lambda v: "" if callable(v) else repr(v),
 )
 def test_options_share_and_fix_coefficients(options, check):
     model = HMMGLM(2, link="sigmoid", n_init=2, max_iter=20, random_state=0, **options)

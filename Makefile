@@ -4,7 +4,7 @@
 export PYTHON ?= python3
 export VENV ?= .venv
 PY = "$(VENV)/bin/python"
-UNITS = not slow and not gpu and not network
+UNITS = (not slow or ci) and not gpu and not network
 PYTEST = $(PY) -m pytest --doctest-modules --durations=15
 PARALLEL = -n 2 --dist loadscope
 

@@ -58,6 +58,7 @@ def test_scripts_have_at_most_fifteen_lines(name):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_script_from_an_edf_file_to_a_figure(tmp_path):
     edfio = pytest.importorskip("edfio")
     rng = np.random.default_rng(0)
@@ -80,6 +81,7 @@ def test_script_from_an_edf_file_to_a_figure(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_script_from_region_tables_to_a_cluster(tmp_path):
     (tmp_path / "tables").mkdir()
     for number in range(3):
@@ -99,6 +101,7 @@ def test_script_from_region_tables_to_a_cluster(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_script_from_calcium_to_figure_and_table(tmp_path):
     run_example("calcium_states", tmp_path)
     assert (tmp_path / "song_states.png").is_file()
@@ -107,6 +110,7 @@ def test_script_from_calcium_to_figure_and_table(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_example_of_the_readme_runs(tmp_path):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     code = text.split("```python\n")[1].split("```")[0]

@@ -87,6 +87,7 @@ def test_profiles_name_rules_that_exist():
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_run_goes_from_files_to_a_report_and_then_has_nothing_to_do(tmp_path):
     outcome = na.run("switching", study(tmp_path, 2), folder=tmp_path)
     assert outcome.report is not None
@@ -114,6 +115,7 @@ def test_a_changed_parameter_reruns_only_what_depends_on_it(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_a_damaged_recording_is_recorded_and_the_others_go_on(tmp_path):
     config = study(tmp_path, 2)
     (tmp_path / "data" / "sub-01_timeseries.tsv").write_text("a\tb\nx\ty\n")
@@ -129,6 +131,7 @@ def test_a_damaged_recording_is_recorded_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_dry_run_with_the_slurm_profile_does_nothing(tmp_path):
     pytest.importorskip("snakemake_executor_plugin_slurm")
     config = study(tmp_path, 2)

@@ -10,10 +10,12 @@ from neuroana.core.checks import message
 from neuroana.core.errors import ParameterError, ShapeError
 from neuroana.core.recording import from_array
 from neuroana.io.events import read_events
+from neuroana.io.files import reader
 from neuroana.io.suite2p import is_suite2p, read_suite2p
 from neuroana.io.tables import read_table_file, warn_constant
 
 
+@reader
 def read_calcium(
     path: str | Path,
     *,

@@ -25,13 +25,6 @@ from neuroana.io.suite2p import is_suite2p
 
 
 ENTRY_POINTS = "neuroana.readers"
-BY_MODALITY: dict[str, Callable[..., xr.Dataset]] = {
-    "eeg": read_eeg,
-    "ieeg": read_ieeg,
-    "fmri": read_fmri,
-    "calcium": read_calcium,
-    "spikes": read_spikes,
-}
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAGIC = {
     ".edf": (b"0       ",),
@@ -50,8 +43,15 @@ MAGIC = {
 }
 
 
-def read_recording(path: str | Path) -> xr.Dataset:
+def read_recording(path: str | Path, *, lazy: bool = False) -> xr.Dataset:
     """Read a recording from NetCDF; its checksum is verified where it has one.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    lazy : bool, default=False
+        Leave the samples in the file until they are used.
 
     Raises
     ------
@@ -60,7 +60,18 @@ def read_recording(path: str | Path) -> xr.Dataset:
     """
     from neuroana.core.store import read_netcdf
 
-    return check(read_netcdf(path))
+    return check(read_netcdf(path, lazy=lazy))
+
+
+def _reader_of(modality: str) -> Callable[..., xr.Dataset]:
+    by_modality: dict[str, Callable[..., xr.Dataset]] = {
+        "eeg": read_eeg,
+        "ieeg": read_ieeg,
+        "fmri": read_fmri,
+        "calcium": read_calcium,
+        "spikes": read_spikes,
+    }
+    return by_modality[modality]
 
 
 @lru_cache(maxsize=1)
@@ -159,7 +170,7 @@ def _find(path: Path, modality: str | None) -> Callable[..., xr.Dataset]:
     if own is not None and (suffix == ".nc" or suffix in _third_parties()):
         return own
     if suffix in KINDS:
-        return BY_MODALITY[modality or _electrical_modality(path)]
+        return _reader_of(modality or _electrical_modality(path))
     if modality is None:
         modality = "fmri" if own is read_fmri else _bids_modality(path)
     if modality is None:
@@ -168,10 +179,10 @@ def _find(path: Path, modality: str | None) -> Callable[..., xr.Dataset]:
                 f"{path}",
                 "to know what was recorded",
                 f"a {suffix} file, which does not tell",
-                f"pass modality=, one of {', '.join(BY_MODALITY)}",
+                f"pass modality=, one of {', '.join(MODALITIES)}",
             )
         )
-    return BY_MODALITY[modality]
+    return _reader_of(modality)
 
 
 def _check_magic(path: Path, suffix: str) -> None:

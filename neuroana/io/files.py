@@ -1,12 +1,15 @@
 """What every reader does with a file before and while others open it."""
 
+import functools
 import gzip
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ParamSpec
+
+import xarray as xr
 
 from neuroana.core.checks import check_choice, message
 from neuroana.core.errors import (
@@ -16,10 +19,13 @@ from neuroana.core.errors import (
     NeuroanaError,
     ParameterError,
 )
+from neuroana.core.provenance import record
 
 
 log = logging.getLogger(__name__)
 ON_TRUNCATED = ("error", "warn")
+LONGEST = 20
+P = ParamSpec("P")
 _WEB_PAGE = (b"<!doctype html", b"<html")
 
 
@@ -137,6 +143,29 @@ def report_truncated(path: Path, on_truncated: str, *, promised: Any, found: Any
     if on_truncated == "error":
         raise CorruptFileError(text)
     warnings.warn(text, DataWarning, stacklevel=3)
+
+
+def reader(function: Callable[P, xr.Dataset]) -> Callable[P, xr.Dataset]:
+    """Let a reader write its name, the file and the options into the provenance."""
+
+    @functools.wraps(function)
+    def wrapper(*path: P.args, **options: P.kwargs) -> xr.Dataset:
+        ds = function(*path, **options)
+        given = {name: _brief(value) for name, value in options.items()}
+        name = Path(str(given.pop("path", None) or path[0])).name
+        return record(ds, f"io.{function.__name__}", file=name, **given)
+
+    return wrapper
+
+
+def _brief(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.name
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, list | tuple | dict) and len(value) <= LONGEST:
+        return value
+    return type(value).__name__
 
 
 def open_text(path: Path) -> IO[str]:

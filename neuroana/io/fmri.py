@@ -20,7 +20,7 @@ from neuroana.core.errors import (
 )
 from neuroana.core.recording import from_array
 from neuroana.io.events import read_events, split_bad
-from neuroana.io.files import check_file, reading, suffix_of
+from neuroana.io.files import check_file, reader, reading, suffix_of
 from neuroana.io.headers import check_promise
 from neuroana.io.sidecars import applicable, entity_attrs, metadata, read_table
 from neuroana.io.tables import read_table_file, warn_constant
@@ -32,6 +32,7 @@ CHUNK_BYTES = 128 * 2**20
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 
+@reader
 def read_fmri(
     path: str | Path,
     *,

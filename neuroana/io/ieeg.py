@@ -7,10 +7,11 @@ from typing import Any
 import xarray as xr
 
 from neuroana.io.electrical import read_electrical_array
-from neuroana.io.files import suffix_of
+from neuroana.io.files import reader, suffix_of
 from neuroana.io.raws import KINDS, read_raw
 
 
+@reader
 def read_ieeg(
     path: str | Path,
     *,

@@ -16,6 +16,7 @@ from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError, SchemaError, ShapeError
 from neuroana.core.recording import from_array
 from neuroana.io.arrays import ArrayFile, open_arrays
+from neuroana.io.files import reader
 from neuroana.io.sidecars import entity_attrs
 from neuroana.io.trials import join_trials
 
@@ -28,6 +29,7 @@ UNIT_NAMES = re.compile(
 TRIAL_NAMES = re.compile(r"trials?(_?ids?)?$", re.IGNORECASE)
 
 
+@reader
 def read_spikes(
     path: str | Path,
     *,

@@ -71,15 +71,8 @@ def bandpass(
     check_number("high", high, minimum=0.0, maximum=nyquist, open_ends=True)
     check_number("low", low, minimum=0.0, maximum=high, open_ends=True)
     done = _filtered(rec, low, high, phase, method, order)
-    return record(
-        done,
-        "signal.bandpass",
-        low=low,
-        high=high,
-        phase=phase,
-        method=method,
-        order=order if method == "iir" else None,
-    )
+    used = {"phase": phase, "method": method, "order": _order(method, order)}
+    return record(done, "signal.bandpass", low=low, high=high, **used)
 
 
 @each
@@ -116,7 +109,8 @@ def highpass(
     nyquist = rec.attrs["sampling_rate"] / 2
     check_number("low", low, minimum=0.0, maximum=nyquist, open_ends=True)
     done = _filtered(rec, low, None, phase, method, order)
-    return record(done, "signal.highpass", low=low, phase=phase, method=method)
+    used = {"phase": phase, "method": method, "order": _order(method, order)}
+    return record(done, "signal.highpass", low=low, **used)
 
 
 @each
@@ -153,7 +147,8 @@ def lowpass(
     nyquist = rec.attrs["sampling_rate"] / 2
     check_number("high", high, minimum=0.0, maximum=nyquist, open_ends=True)
     done = _filtered(rec, None, high, phase, method, order)
-    return record(done, "signal.lowpass", high=high, phase=phase, method=method)
+    used = {"phase": phase, "method": method, "order": _order(method, order)}
+    return record(done, "signal.lowpass", high=high, **used)
 
 
 @each
@@ -213,6 +208,10 @@ def notch(
     return record(
         done, "signal.notch", freq=freq, width=width, harmonics=harmonics, phase=phase
     )
+
+
+def _order(method: str, order: int) -> int | None:
+    return order if method == "iir" else None
 
 
 def _filtered(

@@ -7,7 +7,7 @@
 import functools
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 import xarray as xr
@@ -25,15 +25,18 @@ from neuroana.core.recording import (
 from neuroana.core.recordings import Recordings
 
 
-BLOCK_BYTES = 256 * 2**20
+BLOCK_BYTES = 128 * 2**20
 WORK_BYTES = 16 * 2**20
+P = ParamSpec("P")
 
 
-def each(function: Callable) -> Callable:
+def each(
+    function: Callable[Concatenate[xr.Dataset, P], Any],
+) -> Callable[Concatenate[Any, P], Any]:
     """Let a function of one recording take a DataArray or a collection too."""
 
     @functools.wraps(function)
-    def wrapper(rec: Any, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(rec: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
         if isinstance(rec, Recordings):
             made = [function(one, *args, **kwargs) for one in rec]
             if not all(is_recording(m) and m["signal"].ndim == 2 for m in made):
@@ -73,9 +76,7 @@ def _framed(array: xr.DataArray) -> xr.Dataset:
     if "provenance" in array.attrs:
         attrs["provenance"] = array.attrs["provenance"]
     ordered = array.transpose("time", ...)
-    return xr.Dataset({"signal": ordered.drop_attrs(deep=False)}, attrs=attrs).assign(
-        signal=ordered
-    )
+    return xr.Dataset({"signal": ordered}, attrs=attrs)
 
 
 def refuse_counts(rec: xr.Dataset, verb: str) -> None:
@@ -123,7 +124,8 @@ def same_gaps(
     missing = np.isnan(values) | ~good[:, None]
     groups: dict[bytes, list[int]] = {}
     for column in range(values.shape[1]):
-        groups.setdefault(np.packbits(missing[:, column]).tobytes(), []).append(column)
+        pattern = np.packbits(missing[:, column]).tobytes()
+        groups.setdefault(pattern, []).append(column)
     for columns in groups.values():
         yield np.array(columns), good_spans(~missing[:, columns[0]])
 

@@ -1,5 +1,7 @@
 """Spectra, band power, and amplitude over time."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -248,7 +250,7 @@ def envelope(
     pieces = []
     for block in column_blocks(*rec["signal"].shape):
         piece = rec.isel({space: block})
-        options = {"method": method, "order": order}
+        options: dict[str, Any] = {"method": method, "order": order}
         if low is not None and high is not None:
             piece = bandpass(piece, low, high, **options)
         elif low is not None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neuroana.core.errors import CorruptFileError, ParameterError
+from neuroana.core.provenance import history
 from neuroana.core.recording import from_array
 from neuroana.core.store import write_netcdf
 from neuroana.io import dispatch, read, readers
@@ -102,3 +103,20 @@ def test_read_third_party_reader(tmp_path, monkeypatch):
     with pytest.raises(ParameterError, match="did you mean 'gain'"):
         read(tmp_path / "a.xyz", gian=3.0)
     assert ".xyz" in readers()
+
+
+def test_read_keeps_file_and_options_in_the_provenance(edf):
+    rec = read(edf, montage="standard_1020", ch_types={"Cz": "misc"})
+    (entry,) = history(rec)
+    assert entry["step"] == "io.read_eeg"
+    assert entry["parameters"] == {
+        "file": edf.name,
+        "montage": "standard_1020",
+        "ch_types": {"Cz": "misc"},
+    }
+
+
+def test_read_own_netcdf_lazily(tmp_path):
+    rec = from_array(np.ones((4, 2)), "calcium", sampling_rate=2.0)
+    path = write_netcdf(rec, tmp_path / "a.nc")
+    assert not read(path, lazy=True).signal.variable._in_memory

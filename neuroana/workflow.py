@@ -68,6 +68,19 @@ class Run:
     failed: list[tuple[Path, dict[str, Any]]] = field(default_factory=list)
     log: str = field(default="", repr=False)
 
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        link = "no report yet"
+        if self.report is not None:
+            uri, name = escape(self.report.as_uri()), escape(str(self.report))
+            link = f'<a href="{uri}">{name}</a>'
+        failed = "".join(
+            f"<li>{escape(str(p))}: {escape(str(r['error']))}</li>"
+            for p, r in self.failed
+        )
+        return f"<b>Run</b> in {escape(str(self.folder))}: {link}<ul>{failed}</ul>"
+
 
 def pipelines_folder() -> Path:
     """Folder of the pipelines, in the installed package or the checkout."""

@@ -70,7 +70,7 @@ def is_recording(obj: Any) -> bool:
 
 
 def label_of(ds: xr.Dataset) -> str:
-    """Short name of a recording for messages and tables, from its entities.
+    """Short name of a recording: its entities, or title or source without a subject.
 
     Examples
     --------
@@ -82,7 +82,10 @@ def label_of(ds: xr.Dataset) -> str:
     """
     short = {"subject": "sub", "session": "ses", "task": "task", "run": "run"}
     parts = [f"{short[e]}-{ds.attrs[e]}" for e in ENTITIES if ds.attrs.get(e)]
-    return "_".join(parts) or str(ds.attrs.get("source", "recording"))
+    if parts and ds.attrs.get("subject"):
+        return "_".join(parts)
+    named = ds.attrs.get("title") or ds.attrs.get("source") or "_".join(parts)
+    return str(named or "recording")
 
 
 def good_samples(ds: xr.Dataset | xr.DataArray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Write the golden files of this release: what later releases must be able to load.
 
-``python tools/golden.py`` makes ``tests/golden/<version>``; it is run once a release, and
-its files are never changed afterwards.
+``python tools/golden.py`` makes ``tests/golden/<version>``. It is run once a release,
+and its files are never changed afterwards.
 """
 
 import sys

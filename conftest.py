@@ -1,0 +1,19 @@
+"""Leave out what fits models where torch was left out (``NEUROANA_TORCH=skip``)."""
+
+import importlib.util
+
+
+WITH_MODELS = (
+    "neuroana/core/estimator.py",
+    "neuroana/switching/*",
+    "tests/switching/*",
+    "tests/pipelines/*",
+    "tests/core/test_estimator.py",
+    "tests/packaging/test_installed.py",
+    "tests/test_golden.py",
+    "tests/test_interface.py",
+)
+
+collect_ignore_glob: list[str] = []
+if importlib.util.find_spec("torch") is None:
+    collect_ignore_glob += WITH_MODELS

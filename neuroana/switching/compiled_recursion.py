@@ -8,27 +8,62 @@ compile-time constant, so the inner loops unroll.
 from functools import cache
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.cpython.unsafe.tuple import tuple_setitem
+from numba.extending import overload
 
 from neuroana.switching.forward_backward import DENSE, TINY, Chain, Decoded, Smoothed
+
+
+IN_REGISTERS = 11  # states up to which vectors are tuples
+
+
+def put(vector, j, value):
+    """`vector` with `value` at j: a new tuple, or the array changed in place."""
+    raise TypeError("for compiled code")
+
+
+@overload(put)
+def put_compiled(vector, j, value):
+    if isinstance(vector, types.BaseTuple):
+        return lambda vector, j, value: tuple_setitem(vector, j, value)
+
+    def put_in_array(vector, j, value):
+        vector[j] = value
+        return vector
+
+    return put_in_array
+
+
+def blank(pattern):
+    """A vector to start from: the tuple itself, or zeros of that number."""
+    raise TypeError("for compiled code")
+
+
+@overload(blank)
+def blank_compiled(pattern):
+    if isinstance(pattern, types.BaseTuple):
+        return lambda pattern: pattern
+    return lambda pattern: np.zeros(pattern)
 
 
 def smooth_compiled(chain: Chain):
     """`smooth` by the compiled loop, and which (model, sequence) to redo."""
     loglik, transition, initial, offsets = chain
-    n_models, n_bins, n_states = loglik.shape
-    shift, run = smoother(n_states)
+    n_models, _, n_states = loglik.shape
+    shift = shifter(n_states)
+    varying = transition.shape[1] > 1
     marginal = np.empty((n_models, len(offsets) - 1))
     filtered, gamma = np.empty_like(loglik), np.empty_like(loglik)
     xi_sum = np.zeros((n_models, n_states, n_states))
     doubtful = np.zeros(marginal.shape, dtype=np.bool_)
-    emission = np.empty((n_bins, n_states))
     for s in range(n_models):
-        shift(loglik[s], offsets, emission, marginal[s])
-        np.exp(emission, out=emission)
-        sparse = transition[s].min() < DENSE
+        shift(loglik[s], offsets, gamma[s], marginal[s])
+        np.exp(gamma[s], out=gamma[s])
+        careful = varying or bool(transition[s].min() < DENSE)
+        run = smoother(n_states, careful)
         run(
-            loglik[s], emission, transition[s], initial[s], offsets, sparse,
+            loglik[s], transition[s], initial[s], offsets,
             marginal[s], filtered[s], gamma[s], xi_sum[s], doubtful[s],
         )  # fmt: skip
     return Smoothed(marginal, filtered, gamma, xi_sum, 0), doubtful
@@ -50,14 +85,9 @@ def viterbi_compiled(chain: Chain) -> Decoded:
 
 
 @cache
-def smoother(n_states: int):
-    """Compiled passes for one number of states: shift emissions; run both ways.
-
-    Each step is divided by the sum of the step before it, not by its own: the next
-    step then need not wait for the division.
-    """
+def shifter(n_states: int):
+    """Compiled pass that divides the largest emission out of every bin."""
     K = n_states
-    tiny = TINY
 
     @njit(cache=True, nogil=True)
     def shift(loglik, offsets, emission, total):
@@ -71,15 +101,30 @@ def smoother(n_states: int):
                 for j in range(K):
                     emission[t, j] = loglik[t, j] - peak
 
+    return shift
+
+
+@cache
+def smoother(n_states: int, careful: bool):
+    """Compiled passes in both directions, for one number of states.
+
+    Each step is divided by the sum of the step before it, not by its own: the next
+    step then need not wait for the division. The careful version allows transitions
+    that vary, and watches over underflow, which matters where a state cannot be
+    reached from all others. `gamma` comes in with the emissions and goes out with the
+    posterior: a buffer less to touch.
+    """
+    K = n_states
+    tiny = TINY
+    pattern = (0.0,) * K if K <= IN_REGISTERS else K
+
     @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
-    def run(loglik, emission, A, pi, offsets, sparse,
-            marginal, alpha, gamma, xi, doubtful):  # fmt: skip
-        varying = A.shape[0] > 1
+    def run(loglik, A, pi, offsets, marginal, alpha, gamma, xi, doubtful):
+        varying = careful and A.shape[0] > 1
         a = np.empty((K, K))
         part = np.empty((K, K))
-        now = np.empty(K)
-        beta = np.empty(K)
-        ahead = np.empty(K)
+        now, ahead = blank(pattern), blank(pattern)
+        beta, held = blank(pattern), blank(pattern)
         if not varying:
             a[:] = A[0]
         for r in range(offsets.shape[0] - 1):
@@ -90,13 +135,14 @@ def smoother(n_states: int):
 
             inverse = 1.0
             for j in range(K):
-                now[j] = pi[j]
+                now = put(now, j, pi[j])
             for t in range(first, last):
                 c = 0.0
                 for j in range(K):
-                    ahead[j] = now[j] * (emission[t, j] * inverse)
-                    c += ahead[j]
-                if sparse:
+                    value = now[j] * (gamma[t, j] * inverse)
+                    ahead = put(ahead, j, value)
+                    c += value
+                if careful:
                     for j in range(K):
                         if now[j] > 0.0 and loglik[t, j] > -np.inf:
                             lowest = min(lowest, ahead[j])
@@ -116,12 +162,13 @@ def smoother(n_states: int):
                         total = ahead[0] * a[0, j]
                         for i in range(1, K):
                             total += ahead[i] * a[i, j]
-                        now[j] = total
+                        now = put(now, j, total)
             marginal[r] = log_p + np.log(scale)
 
             shrink = 1.0
             for i in range(K):
-                beta[i] = 1.0
+                beta = put(beta, i, 1.0)
+                held = put(held, i, gamma[last - 1, i])
                 gamma[last - 1, i] = alpha[last - 1, i]
                 for j in range(K):
                     part[i, j] = 0.0
@@ -131,8 +178,9 @@ def smoother(n_states: int):
                         for j in range(K):
                             a[i, j] = A[t, i, j]
                 for j in range(K):
-                    ahead[j] = beta[j] * (emission[t + 1, j] * shrink)
-                if sparse:
+                    value = beta[j] * (held[j] * shrink)
+                    ahead = put(ahead, j, value)
+                if careful:
                     for j in range(K):
                         if beta[j] > 0.0 and loglik[t + 1, j] > -np.inf:
                             lowest = min(lowest, ahead[j])
@@ -142,13 +190,14 @@ def smoother(n_states: int):
                     value = a[i, 0] * ahead[0]
                     for j in range(1, K):
                         value += a[i, j] * ahead[j]
-                    beta[i] = value
+                    beta = put(beta, i, value)
                     spread += value
                     total += alpha[t, i] * value
                 shrink = 1.0 / spread
                 share = 1.0 / total
                 for i in range(K):
                     weight = alpha[t, i] * share
+                    held = put(held, i, gamma[t, i])
                     gamma[t, i] = weight * beta[i]
                     for j in range(K):
                         if varying:
@@ -165,7 +214,7 @@ def smoother(n_states: int):
                 for j in range(K):
                     xi[i, j] += part[i, j] if varying else part[i, j] * a[i, j]
 
-    return shift, run
+    return run
 
 
 @cache

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroana.switching.blocked_scan import smooth_blocked
@@ -29,6 +29,18 @@ DECODERS = ["compiled"] * has_numba() + ["numpy"]
 def stored(oracles):
     with np.load(oracles / "hmmglm_forward_backward.npz", allow_pickle=False) as file:
         return dict(file)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    """Compile what the tests need before their clock starts."""
+    if "compiled" not in METHODS:
+        return
+    for n_states in (1, 2, 3, 4):
+        loglik, uniform = np.zeros((3, n_states)), np.full(n_states, 1 / n_states)
+        for a in (np.full((n_states, n_states), 1 / n_states), np.eye(n_states)):
+            smooth(loglik, a, uniform)
+        viterbi(loglik, a, uniform)
 
 
 def inputs(stored, case):
@@ -109,7 +121,6 @@ def test_viterbi_matches_stored_results(stored, case, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_bins=st.integers(1, 7),
@@ -139,7 +150,6 @@ def test_smooth_equals_the_sum_over_all_paths(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), zeros=st.booleans(), varying=st.booleans())
 def test_smooth_keeps_sequences_apart(method, seed, zeros, varying):
     rng = np.random.default_rng(seed)

@@ -18,7 +18,7 @@ from neuroana.core.errors import (
     SchemaError,
     ShapeError,
 )
-from neuroana.core.recording import from_array
+from neuroana.core.recording import from_array, with_events
 from neuroana.io.events import read_events, split_bad
 from neuroana.io.files import check_file, reader, reading, suffix_of
 from neuroana.io.headers import check_promise
@@ -116,8 +116,6 @@ def read_fmri(
     else:
         ds = _read_regions(path, sampling_rate, variable, dims, names, start, units)
     if marks is not None and len(marks):
-        from neuroana.core.recording import with_events
-
         ds = with_events(ds, marks)
     warn_constant(path.name, ds[ds["signal"].dims[1]].values, ds["signal"].values)
     return ds

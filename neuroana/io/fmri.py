@@ -265,7 +265,8 @@ def _pieces(path: Path, image: Any) -> Iterator[Any]:
     step = max(1, CHUNK_BYTES // volume)
     for first in range(0, image.shape[3], step):
         with reading(path, "a NIfTI image"):
-            yield image.slicer[..., first : first + step]
+            piece = image.slicer[..., first : first + step]
+        yield piece
 
 
 def _open_image(what: str, source: Any) -> Any:
@@ -307,19 +308,40 @@ def _voxels(path: Path, image: Any, mask: Any) -> tuple[np.ndarray, dict]:
         standardize=None,
         dtype="float32",
     ).fit()
-    values = np.concatenate(_transformed(path, image, masker))
+    values = _transformed(path, image, masker)
     index = np.argwhere(inside)
     places = index @ image.affine[:3, :3].T + image.affine[:3, 3]
     coords = {**dict(zip("ijk", index.T)), **dict(zip("xyz", places.T))}
     return values, coords
 
 
-def _transformed(path: Path, image: Any, masker: Any) -> list[np.ndarray]:
+def _transformed(path: Path, image: Any, masker: Any, maps: Any = None) -> np.ndarray:
+    """Series from a masker, piece by piece, with missing voxels left out.
+
+    nilearn takes a missing voxel for 0. A mean is a weighted sum, so the sum over the
+    voxels that are there is divided by their share; a map that touches a missing voxel
+    is missing in that volume.
+    """
+    from nilearn.image import new_img_like
+
     made = []
     for piece in _pieces(path, image):
         with reading(path, "a NIfTI image"):
-            made.append(np.atleast_2d(masker.transform(piece)).astype(np.float32))
-    return made
+            values = np.asarray(piece.dataobj, dtype=np.float32)
+            known = np.isfinite(values)
+            filled = new_img_like(piece, np.where(known, values, np.float32(0)))
+            series = np.atleast_2d(masker.transform(filled)).astype(np.float32)
+            if not known.all() and maps is None:
+                share = masker.transform(new_img_like(piece, known.astype(np.float32)))
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    series = np.where(share > 0, series / share, np.float32(np.nan))
+            elif not known.all():
+                holes = (~known).reshape(-1, known.shape[3]).T.astype(np.float32)
+                weights = np.abs(np.asarray(maps.dataobj, dtype=np.float32))
+                touched = holes @ weights.reshape(-1, weights.shape[3]) > 0
+                series[touched] = np.nan
+            made.append(series)
+    return np.concatenate(made)
 
 
 def _regions(path: Path, image: Any, atlas: Any, labels: Any):
@@ -330,6 +352,7 @@ def _regions(path: Path, image: Any, atlas: Any, labels: Any):
     name = Path(atlas).name if isinstance(atlas, str | Path) else "image"
     first = image.slicer[..., :1]
     with reading(path, "an image that fits the atlas"):
+        maps = None
         if len(chosen.shape) == 4:
             maps = nimg.resample_to_img(chosen, first, interpolation="continuous")
             masker = NiftiMapsMasker(maps, standardize=None, dtype="float32").fit()
@@ -357,7 +380,7 @@ def _regions(path: Path, image: Any, atlas: Any, labels: Any):
                 "check that both are in the same space",
             )
         )
-    values = np.concatenate(_transformed(path, image, masker))
+    values = _transformed(path, image, masker, maps)
     every = numbers
     if len(chosen.shape) == 3:
         whole = np.round(np.asarray(chosen.dataobj)).astype(int)

@@ -14,7 +14,7 @@ from neuroana.core.errors import (
     ShapeError,
 )
 from neuroana.core.recording import events_of
-from neuroana.io import fmri, read_fmri
+from neuroana.io import images, read_fmri
 
 
 def image(path, values, affine=None):
@@ -79,7 +79,7 @@ def test_read_fmri_in_pieces_equals_whole(nifti, tmp_path, monkeypatch):
     regions = np.random.default_rng(0).integers(0, 4, (4, 4, 2)).astype(np.int16)
     atlas = image(tmp_path / "atlas.nii.gz", regions)
     whole = read_fmri(path, atlas=atlas)
-    monkeypatch.setattr(fmri, "CHUNK_BYTES", 5 * 32 * 8)
+    monkeypatch.setattr(images, "CHUNK_BYTES", 5 * 32 * 8)
     assert np.array_equal(read_fmri(path, atlas=atlas).signal.values, whole.signal)
 
 

@@ -146,14 +146,20 @@ def report_truncated(path: Path, on_truncated: str, *, promised: Any, found: Any
 
 
 def reader(function: Callable[P, xr.Dataset]) -> Callable[P, xr.Dataset]:
-    """Let a reader write its name, the file and the options into the provenance."""
+    """Let a reader name its file in every error and in the provenance."""
 
     @functools.wraps(function)
     def wrapper(*path: P.args, **options: P.kwargs) -> xr.Dataset:
-        ds = function(*path, **options)
+        try:
+            ds = function(*path, **options)
+        except NeuroanaError as error:
+            file = Path(str(options.get("path") or path[0]))
+            if file.name in str(error):
+                raise
+            raise type(error)(f"{file}: {error}") from error
         given = {name: _brief(value) for name, value in options.items()}
-        name = Path(str(given.pop("path", None) or path[0])).name
-        return record(ds, f"io.{function.__name__}", file=name, **given)
+        given["file"] = Path(str(given.pop("path", None) or path[0])).name
+        return record(ds, f"io.{function.__name__}", **given)
 
     return wrapper
 

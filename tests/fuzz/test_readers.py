@@ -20,6 +20,7 @@ from neuroana.io import read
 
 N_DAMAGED = int(os.environ.get("NEUROANA_FUZZ", "60"))
 SECONDS = 5.0
+pytestmark = [pytest.mark.slow] if N_DAMAGED > 100 else []
 
 
 def make_edf(folder, rng):
@@ -177,7 +178,7 @@ def outcome(path, options, whole):
             rec = read(path, **options)
             values = rec["signal"].to_numpy()
         except NeuroanaError as error:
-            return "error" if path.stem in str(error) else "nameless"
+            return "error" if path.stem in str(error) else f"nameless: {error}"
         finally:
             spent = time.perf_counter() - started
             assert spent < SECONDS, f"{spent:.1f} s"
@@ -205,7 +206,7 @@ def test_truncated_file_is_an_error(make, tmp_path):
     for length in sorted(rng.integers(1, len(blob), 25)):
         path.write_bytes(blob[:length])
         found.append(outcome(target_of(path), options, whole))
-    assert "nameless" not in found
+    assert not [kind for kind in found if kind.startswith("nameless")]
     silent = found.count("silent")
     text = path.suffix in (".csv", ".txt", ".vhdr")
     assert silent <= (25 if text else 0)
@@ -226,5 +227,5 @@ def test_damaged_header_is_told(make, tmp_path, record_property):
         found.append(outcome(target_of(path), options, whole))
     counts = {kind: found.count(kind) for kind in ("error", "same", "told", "silent")}
     record_property("outcomes", str(counts))
-    assert "nameless" not in found
+    assert not [kind for kind in found if kind.startswith("nameless")]
     assert counts["silent"] * 60 <= SILENT[make] * N_DAMAGED

@@ -14,7 +14,7 @@ from neuroana.core.errors import (
     ShapeError,
 )
 from neuroana.core.recording import events_of
-from neuroana.io import fmri, read_fmri
+from neuroana.io import images, read_fmri
 
 
 def image(path, values, affine=None):
@@ -79,7 +79,7 @@ def test_read_fmri_in_pieces_equals_whole(nifti, tmp_path, monkeypatch):
     regions = np.random.default_rng(0).integers(0, 4, (4, 4, 2)).astype(np.int16)
     atlas = image(tmp_path / "atlas.nii.gz", regions)
     whole = read_fmri(path, atlas=atlas)
-    monkeypatch.setattr(fmri, "CHUNK_BYTES", 5 * 32 * 8)
+    monkeypatch.setattr(images, "CHUNK_BYTES", 5 * 32 * 8)
     assert np.array_equal(read_fmri(path, atlas=atlas).signal.values, whole.signal)
 
 
@@ -197,3 +197,27 @@ def test_read_fmri_cut_off_table(tmp_path):
     path.write_text("a,b,c\n1,2,3\n4,5,6\n7,8")
     with pytest.raises(CorruptFileError, match=r"line 4: expected 3 columns.*got 2"):
         read_fmri(path, t_r=2.0)
+
+
+def test_read_fmri_missing_voxels_are_no_zeros(tmp_path):
+    values = np.random.default_rng(0).normal(100, 5, (4, 4, 2, 8)).astype(np.float32)
+    values[0, 0, 0, 3] = values[3, :, :, 5] = np.nan
+    path = image(tmp_path / "run.nii", values)
+    regions = np.ones((4, 4, 2), dtype=np.int16)
+    regions[3] = 2
+    every = read_fmri(path, t_r=2.0)
+    assert np.array_equal(every.signal, values.reshape(32, 8).T, equal_nan=True)
+    rec = read_fmri(path, t_r=2.0, atlas=image(tmp_path / "atlas.nii", regions))
+    wanted = np.nanmean(values[:3], axis=(0, 1, 2))
+    assert np.allclose(rec.signal[:, 0], wanted, rtol=1e-5)
+    assert np.flatnonzero(np.isnan(rec.signal[:, 1])).tolist() == [5]
+
+
+def test_read_fmri_map_over_a_missing_voxel_is_missing(tmp_path):
+    values = np.random.default_rng(0).normal(100, 5, (4, 4, 2, 8)).astype(np.float32)
+    values[0, 0, 0, 3] = np.nan
+    path = image(tmp_path / "run.nii", values)
+    maps = np.zeros((4, 4, 2, 2), dtype=np.float32)
+    maps[:2, ..., 0] = maps[2:, ..., 1] = 1.0
+    rec = read_fmri(path, t_r=2.0, atlas=image(tmp_path / "maps.nii", maps))
+    assert np.argwhere(np.isnan(rec.signal.values)).tolist() == [[3, 0]]

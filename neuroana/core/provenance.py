@@ -105,7 +105,7 @@ def history(ds: xr.Dataset | xr.DataArray) -> list[dict[str, Any]]:
     return json.loads(ds.attrs.get("provenance", "[]"))
 
 
-def record(ds, step: str, **parameters):
+def record(ds, step: str, /, **parameters):
     """Return `ds` with one more entry in its provenance.
 
     Parameters

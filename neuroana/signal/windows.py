@@ -74,7 +74,7 @@ def window(
         for first in range(begin, stop - width + 1, hop)
     ]
     done = _index(rec, "window", np.array(starts, dtype=int), width, 0)
-    return record(done, "signal.window", duration=duration, hop=step, purge=purge)
+    return record(done, "signal.window", duration=duration, step=step, purge=purge)
 
 
 @each

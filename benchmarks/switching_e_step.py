@@ -105,11 +105,11 @@ def run():
 
 def page(host, columns, rows, least):
     """The result page."""
-    ratios = [
-        [f"{t}", k, *(f"{times[peer] / times['neuroana, compiled loop']:.1f}"
-                      for peer in list(times)[2:])]
-        for (t, k), times in least.items()
-    ]  # fmt: skip
+    ratios = []
+    for (n_bins, n_states), times in least.items():
+        own, *_ = times.values()
+        others = [f"{ms / own:.1f}" for ms in list(times.values())[2:]]
+        ratios.append([f"{n_bins}", n_states, *others])
     peers = list(next(iter(least.values())))[2:]
     used = bench.versions("numba", "torch", "dynamax", "jax", "hmmlearn")
     return f"""# E step: smoothed states, expected transitions, evidence

@@ -218,8 +218,8 @@ def sample_model(model, n_bins, n_sequences, inputs, rng):
     dim = model.baseline_.dims[1]
     return [
         as_recording(
-            x, z, dim, model.rate_[dim].to_numpy(), rate=model.sampling_rate_ or 1.0,
-            run=str(r + 1), observation=model.observation,
+            x, z, dim, model.rate_[dim].to_numpy(),
+            rate=getattr(model, "sampling_rate_", 1.0), run=str(r + 1), observation=model.observation,
         )
         for r, (x, z) in enumerate(zip(values, states))
     ]  # fmt: skip

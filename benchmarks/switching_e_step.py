@@ -116,8 +116,9 @@ def page(host, columns, rows, least):
 
 CPU time of one pass over one sequence, float64, one thread, the same inputs for all,
 15 warm calls each. The first call includes compilation where there is one (numba's is
-kept on disk between processes). Errors are against a log-space recursion. hmmlearn's time includes exp of the log-likelihoods, as
-its models do it; arrays of jax are on its device before the clock starts.
+kept on disk between processes). Errors are against a log-space recursion. hmmlearn's
+time includes exp of the log-likelihoods, as its models do it; arrays of jax are on its
+device before the clock starts.
 
 {host}. {used}.
 

@@ -105,19 +105,20 @@ def run():
 
 def page(host, columns, rows, least):
     """The result page."""
-    ratios = [
-        [f"{t}", k, *(f"{times[peer] / times['neuroana, compiled loop']:.1f}"
-                      for peer in list(times)[2:])]
-        for (t, k), times in least.items()
-    ]  # fmt: skip
+    ratios = []
+    for (n_bins, n_states), times in least.items():
+        own, *_ = times.values()
+        others = [f"{ms / own:.1f}" for ms in list(times.values())[2:]]
+        ratios.append([f"{n_bins}", n_states, *others])
     peers = list(next(iter(least.values())))[2:]
     used = bench.versions("numba", "torch", "dynamax", "jax", "hmmlearn")
     return f"""# E step: smoothed states, expected transitions, evidence
 
 CPU time of one pass over one sequence, float64, one thread, the same inputs for all,
 15 warm calls each. The first call includes compilation where there is one (numba's is
-kept on disk between processes). Errors are against a log-space recursion. hmmlearn's time includes exp of the log-likelihoods, as
-its models do it; arrays of jax are on its device before the clock starts.
+kept on disk between processes). Errors are against a log-space recursion. hmmlearn's
+time includes exp of the log-likelihoods, as its models do it; arrays of jax are on its
+device before the clock starts.
 
 {host}. {used}.
 

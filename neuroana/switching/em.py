@@ -227,7 +227,7 @@ def fit_one_state(problem, theta, variance, law, *, max_iter=50, tol=1e-12):
     return theta, variance
 
 
-def run(problem, parameters, *, max_iter, tol, watch=None) -> Fit:
+def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
     """Fit from S starts and keep the best by J.
 
     Parameters
@@ -238,8 +238,8 @@ def run(problem, parameters, *, max_iter, tol, watch=None) -> Fit:
     max_iter : int
     tol : float
         Gain of J per observed value, in nats, below which a start stands still.
-    watch : callable, optional
-        Called with (iteration, J of the best start) after every E step.
+    steps : iterable, optional
+        Yields the numbers of the iterations: a progress bar over them.
     """
     n_starts = len(parameters.initial)
     trace = np.full((n_starts, max_iter), np.nan)
@@ -254,14 +254,12 @@ def run(problem, parameters, *, max_iter, tol, watch=None) -> Fit:
         problem.pooled,
     )
     loglik = emissions(problem, parameters)
-    for iteration in range(max_iter):
+    for iteration in steps or range(max_iter):
         found = expectation(problem, loglik, parameters)
         n_logspace += found.n_logspace
         objective = found.log_marginal.sum(axis=1) + log_prior(problem, parameters, law)
         trace[active, iteration] = objective
         labels[active] = found.gamma.argmax(axis=2)
-        if watch is not None:
-            watch(iteration, float(np.nanmax(objective)))
         done = standing(trace, active, iteration, still, problem.n_observed, tol)
         done |= hopeless(trace, active, iteration, done, ended)
         done |= iteration == max_iter - 1

@@ -12,7 +12,7 @@ import torch
 from neuroana.core import device as devices
 from neuroana.core.checks import message
 from neuroana.core.errors import DataWarning, EmptyStateWarning, FitWarning, SchemaError
-from neuroana.core.progress import is_on
+from neuroana.core.progress import track
 from neuroana.core.random import draw_seed
 from neuroana.switching import em, starts
 from neuroana.switching.designs import flat_units, observed_moments
@@ -46,7 +46,7 @@ def fit_states(model, observed) -> None:
             first_parameters(model, observed, problem, alone, seed),
             max_iter=model.max_iter,
             tol=model.tol,
-            watch=watcher(model),
+            steps=track(range(model.max_iter), "HMMGLM.fit", progress=model.progress),
         )
     label(model, observed, fit, flat, device, seed)
     warn_after(model, fit)
@@ -228,13 +228,6 @@ def natural_scales(problem, observed):
         unit = np.where(sd > 0, sd, 1.0)
         column[1 : 1 + n_edges] = np.repeat(unit, n_edges // n_units)
     return unit[:, None] / column
-
-
-def watcher(model):
-    """Callback that shows the iterations, or None."""
-    if not model.progress or not is_on(None if model.progress else False):
-        return None
-    return lambda i, j: logger.info("HMMGLM: iteration %d, objective %.2f", i + 1, j)
 
 
 def warn_after(model, fit):

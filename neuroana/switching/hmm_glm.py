@@ -81,8 +81,8 @@ class HMMGLM(TransformerMixin, Estimator):
         Where the arithmetic runs.
     dtype : {"float64", "float32"}
         Of design and emissions; recursions and solves are always float64.
-    progress : bool
-        Show the iterations.
+    progress : bool or None
+        Show the iterations; None does so in a terminal or notebook only.
 
     Attributes
     ----------

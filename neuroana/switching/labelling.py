@@ -96,7 +96,8 @@ def label(model, observed, fit, flat, device, seed):
     model.n_observed_ = int(observed.n_observed)
     model.n_features_in_ = len(names)
     model.n_inputs_ = len(observed.input_names)
-    model.sampling_rate_ = sequences.sampling_rate
+    if sequences.sampling_rate is not None:
+        model.sampling_rate_ = sequences.sampling_rate
     model.device_ = device
     model.seed_ = seed
     for name, value in vars(model).items():

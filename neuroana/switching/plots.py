@@ -124,7 +124,8 @@ def plot_transitions(model, paths=None):
             )  # fmt: skip
     if paths is None:
         return axes
-    width = 1 / (model.sampling_rate_ or 1.0)
+    rate = getattr(model, "sampling_rate_", None)
+    width = 1 / (rate or 1.0)
     longest = width
     for k, visits in enumerate(dwell_times(paths, n_states=len(a), bin_width=width)):
         if not len(visits):
@@ -140,8 +141,7 @@ def plot_transitions(model, paths=None):
         longest = max(longest, length[-1])
     axes[1].set_xlim(0, longest * 1.02)
     axes[1].set_ylim(0, 1.02)
-    seconds = model.sampling_rate_ is not None
-    axes[1].set_xlabel(f"length of a visit ({'s' if seconds else 'bins'})")
+    axes[1].set_xlabel(f"length of a visit ({'s' if rate else 'bins'})")
     axes[1].set_ylabel("share of longer visits")
     axes[1].legend(frameon=False, fontsize=8, title="visits; dashed: model",
                    title_fontsize=8)  # fmt: skip

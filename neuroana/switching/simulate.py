@@ -216,10 +216,11 @@ def sample_model(model, n_bins, n_sequences, inputs, rng):
         rng, truth, model.kernel_.to_numpy(), n_bins, n_sequences, drive
     )
     dim = model.baseline_.dims[1]
+    rate = getattr(model, "sampling_rate_", 1.0)
+    units = model.rate_[dim].to_numpy()
     return [
         as_recording(
-            x, z, dim, model.rate_[dim].to_numpy(), rate=model.sampling_rate_ or 1.0,
-            run=str(r + 1), observation=model.observation,
+            x, z, dim, units, rate=rate, run=str(r + 1), observation=model.observation
         )
         for r, (x, z) in enumerate(zip(values, states))
-    ]  # fmt: skip
+    ]

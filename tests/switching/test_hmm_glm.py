@@ -24,6 +24,7 @@ from neuroana.switching import (
     RawHistory,
     adjusted_rand_index,
     match_states,
+    plot_transitions,
     simulate_hmm_glm,
 )
 
@@ -241,8 +242,7 @@ def test_a_list_is_the_stack_with_lengths(recordings):
     np.testing.assert_allclose(one.coupling_, other.coupling_, atol=1e-12)
 
 
-def test_masked_values_never_change_the_fit(recordings):
-    """Whatever was there: NaN, and NaN again, are the same; but history is zero."""
+def test_missing_values_count_in_no_likelihood_and_drive_nothing(recordings):
     rng = np.random.default_rng(0)
     holes = rng.random((700, 8)) < 0.1
     with_holes = [r.copy(deep=True) for r in recordings]
@@ -348,6 +348,18 @@ def test_load_refuses_a_damaged_file(tmp_path, model):
 
     with pytest.raises(CorruptFileError, match=r"fit\.nc"):
         HMMGLM.load(path)
+
+
+def test_a_loaded_model_can_all_that_it_could(tmp_path):
+    x = np.random.default_rng(0).poisson(0.5, (80, 2)).astype(float)
+    HMMGLM(1).fit(x).save(tmp_path / "fit.nc")
+
+    back = HMMGLM.load(tmp_path / "fit.nc")
+
+    assert back.sample(20, random_state=0).sizes["time"] == 20
+    assert back.predict_rate(x).shape == (80, 2)
+    assert np.isnan(back.start_agreement_)
+    assert len(plot_transitions(back, back.predict(x))) == 2
 
 
 def test_grid_search_works_over_recordings(recordings):

@@ -46,7 +46,7 @@ format: env ## let ruff format and sort what it can
 
 bench: ## set speed and accuracy beside the peers, in an environment of their own
 	@VENV="$(VENV)-bench" "$(PYTHON)" tools/bootstrap.py $(wildcard requirements/bench-*.txt)
-	"$(VENV)-bench/bin/python" -m pytest -m bench benchmarks
+	"$(VENV)-bench/bin/python" -m pytest -m bench -o python_files="*.py" benchmarks
 
 docs: env ## build the documentation into docs/_build/html
 	$(PY) -m sphinx -j 2 -W --keep-going docs docs/_build/html

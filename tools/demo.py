@@ -20,7 +20,7 @@ CONFIG = {
         "fmri": {
             "sample": "fmri_rest_31roi",
             "prepare": {"names": SIDES},
-            "fit": {"n_states": 3, "prior": "gaussian", "n_init": 8},
+            "fit": {"n_states": 3, "history": None, "n_init": 8},
         },
         "spikes": {
             "sample": "spikes_mouse_135",

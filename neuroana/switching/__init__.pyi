@@ -13,6 +13,7 @@ from .metrics import match_states as match_states
 from .metrics import occupancy as occupancy
 from .metrics import state_accuracy as state_accuracy
 from .plots import plot_coupling as plot_coupling
+from .plots import plot_levels as plot_levels
 from .plots import plot_scores as plot_scores
 from .plots import plot_states as plot_states
 from .plots import plot_trace as plot_trace

@@ -32,6 +32,12 @@ class RidgePrior:
         Of a coupling between standardised signals: adds ``precision * var(h) * w**2 /
         2`` to the cost, over var(x) for gaussian observations. Zero is maximum
         likelihood.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM
+    >>> HMMGLM(2, prior=RidgePrior(precision=0.1)).prior
+    RidgePrior(precision=0.1)
     """
 
     precision: float = RIDGE
@@ -63,6 +69,12 @@ class GaussianPrior:
         Fixed; learned, one for all edges; learned, one an edge.
     start_scale : float
         Value of a learned scale during the first iterations.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM
+    >>> HMMGLM(2, prior=GaussianPrior(scale=0.3)).prior
+    GaussianPrior(scale=0.3, start_scale=1.0)
     """
 
     scale: float | str = "shared"

@@ -51,6 +51,15 @@ def time_shift_null(
     -------
     DataArray (shift)
         Nats per observed value.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=300, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+    >>> time_shift_null(model, data[0], n=3, random_state=0).sizes["shift"]
+    3
     """
     check_number("n", n, minimum=1, integer=True)
     seed = draw_seed(random_state)
@@ -117,6 +126,16 @@ def held_out_comparison(
     Dataset
         ``score`` (model, fold) for the models "states" and "one_state", ``null``
         (fold, shift), ``n_train``, ``n_test`` (fold) bins; in nats per observed value.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=300, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+    >>> scores = held_out_comparison(model, data, cv=2, n_null=2, random_state=0)
+    >>> scores.score.dims, scores.model.values.tolist()
+    (('model', 'fold'), ['states', 'one_state'])
     """
     from sklearn.base import clone
 

@@ -3,6 +3,8 @@
 import numpy as np
 import xarray as xr
 
+from neuroana.core.checks import message
+from neuroana.core.errors import ParameterError
 from neuroana.plot.axes import matrix, new_axes, state_colour, traces
 
 
@@ -35,6 +37,16 @@ def plot_states(posterior, signal=None, *, ax=None, events=None):
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=300, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+    >>> ax = plot_states(model.predict_proba(data[0]), data[0])
+    >>> ax.get_xlabel()
+    'time (s)'
     """
     time = posterior["time"].to_numpy()
     share = posterior.transpose("time", "state").to_numpy()
@@ -82,6 +94,15 @@ def plot_coupling(coupling):
     -------
     array of Axes
         One a state; rows are targets, columns are sources.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=300, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+    >>> [ax.get_title() for ax in plot_coupling(model)]
+    ['state 0', 'state 1']
     """
     coupling = getattr(coupling, "coupling_", coupling)
     if "basis" in coupling.dims:
@@ -92,6 +113,59 @@ def plot_coupling(coupling):
         matrix(values.squeeze("state"), ax=ax, limit=limit, label="coupling")
         ax.set_title(f"state {number}", color=state_colour(int(number)), fontsize=10)
     return axes
+
+
+def plot_levels(model, *, ax=None):
+    """Mean of every signal in each state, in standard deviations of the signal.
+
+    The picture of a model without history, whose states differ in level and variance.
+
+    Parameters
+    ----------
+    model : fitted HMMGLM
+        Of gaussian observations, with ``history=None``.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+        One row a state, one column a signal.
+
+    Raises
+    ------
+    ParameterError
+        If the model has a history: its levels follow from the couplings then.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM
+    >>> x = np.repeat([[0.0, 0.0], [3.0, -3.0], [0.0, 0.0]], 50, axis=0)
+    >>> x += np.random.default_rng(0).standard_normal(x.shape)
+    >>> model = HMMGLM(2, "gaussian", history=None, n_init=2, random_state=0).fit(x)
+    >>> plot_levels(model).get_ylabel()
+    'state'
+    """
+    if model.history is not None or model.observation != "gaussian":
+        raise ParameterError(
+            message(
+                "plot_levels",
+                "gaussian observations and history=None",
+                f"{model.observation!r} and history={model.history!r}",
+                "draw the couplings: plot_coupling(model)",
+            )
+        )
+    shift = model.baseline_ - model.rate_
+    weight = model.occupancy_
+    spread = np.sqrt((weight * (model.noise_ + shift**2)).sum("state"))
+    levels = (shift / spread).transpose("state", ...)
+    ax = new_axes(ax, width=8.0, height=0.9 + 0.35 * levels.sizes["state"])
+    matrix(levels, ax=ax, label="level (sd)")
+    ax.set_aspect("auto")
+    names = levels[levels.dims[1]].to_numpy()
+    step = -(-len(names) // 40)
+    ax.set_xticks(range(0, len(names), step), names[::step], rotation=90, fontsize=7)
+    ax.set_yticks(range(levels.sizes["state"]))
+    return ax
 
 
 def plot_transitions(model, paths=None):
@@ -106,6 +180,15 @@ def plot_transitions(model, paths=None):
     Returns
     -------
     array of Axes
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=300, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+    >>> len(plot_transitions(model, model.predict(data)))
+    2
     """
     from neuroana.switching.metrics import dwell_times
 
@@ -162,6 +245,17 @@ def plot_scores(scores, *, ax=None):
     -------
     Axes
         One line a fold, so that each fold is compared with itself.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=300, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+    >>> from neuroana.switching import held_out_comparison
+    >>> scores = held_out_comparison(model, data, cv=2, n_null=2, random_state=0)
+    >>> [t.get_text() for t in plot_scores(scores).get_xticklabels()]
+    ['2 states', 'one state', 'shifted in time']
     """
     ax = new_axes(ax, width=5.0, height=3.2)
     states = scores["score"].sel(model="states").to_numpy()
@@ -194,6 +288,15 @@ def plot_trace(model, *, ax=None):
     -------
     Axes
         Distance of each start to the best objective, per observed value.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=300, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+    >>> plot_trace(model).get_xlabel()
+    'EM iteration'
     """
     ax = new_axes(ax, width=5.0, height=3.2)
     trace = model.objective_trace_.to_numpy() / model.n_observed_

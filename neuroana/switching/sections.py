@@ -7,6 +7,7 @@ from neuroana.core.provenance import versions
 from neuroana.plot.sections import Section
 from neuroana.switching.plots import (
     plot_coupling,
+    plot_levels,
     plot_scores,
     plot_states,
     plot_trace,
@@ -63,6 +64,12 @@ def switching_section(
             plot_coupling(model),
             "Couplings in each state",
             "Rows are driven, columns drive; one colour scale for all states.",
+        )
+    elif model.observation == "gaussian" and model.history is None:
+        section.add_figure(
+            plot_levels(model),
+            "Level of each signal in every state",
+            "Mean in the state, from the signal's own mean, in its standard deviations.",
         )
     section.add_figure(
         plot_transitions(model, [s["path"] for s in states]),

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from neuroana.core.errors import ParameterError
 from neuroana.plot.axes import figure_of
 from neuroana.switching import (
     HMMGLM,
     plot_coupling,
+    plot_levels,
     plot_scores,
     plot_states,
     plot_trace,
@@ -51,6 +53,24 @@ def test_plot_coupling_has_one_symmetric_scale(fitted):
     assert not others
     assert low == -high
     assert high == pytest.approx(float(np.abs(model.coupling_.sum("basis")).max()))
+
+
+def test_plot_levels_shows_where_a_state_lies():
+    x = np.repeat([[0.0, 0.0], [6.0, -6.0], [0.0, 0.0]], 60, axis=0)
+    x += np.random.default_rng(0).standard_normal(x.shape)
+    model = HMMGLM(2, "gaussian", history=None, n_init=2, random_state=0).fit(x)
+
+    ax = plot_levels(model)
+
+    levels = ax.images[0].get_array()
+    rare = int(model.occupancy_.argmin())
+    assert levels.shape == (2, 2)
+    assert levels[rare, 0] > 1 > 0 > levels[rare, 1]
+
+
+def test_plot_levels_points_to_the_couplings(fitted):
+    with pytest.raises(ParameterError, match="plot_coupling"):
+        plot_levels(fitted[0])
 
 
 def test_plot_transitions_shows_matrix_and_visits(fitted):

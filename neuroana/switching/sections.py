@@ -69,7 +69,7 @@ def switching_section(
         section.add_figure(
             plot_levels(model),
             "Level of each signal in every state",
-            "Mean in the state, from the signal's own mean, in its standard deviations.",
+            "Mean in the state from the overall mean, in standard deviations of the signal.",
         )
     section.add_figure(
         plot_transitions(model, [s["path"] for s in states]),

@@ -63,7 +63,7 @@ def test_plot_levels_shows_where_a_state_lies():
     ax = plot_levels(model)
 
     levels = ax.images[0].get_array()
-    rare = int(model.occupancy_.argmin())
+    rare = int(model.occupancy_.to_numpy().argmin())
     assert levels.shape == (2, 2)
     assert levels[rare, 0] > 1 > 0 > levels[rare, 1]
 

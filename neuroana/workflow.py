@@ -83,11 +83,11 @@ class Run:
 
 
 def pipelines_folder() -> Path:
-    """Folder of the pipelines, in the installed package or the checkout."""
-    try:
-        return Path(str(resources.files("neuroana._pipelines")))
-    except ModuleNotFoundError:
-        return Path(__file__).resolve().parents[1] / "pipelines"
+    """Folder of the pipelines: the checkout's own, or the installed package's."""
+    checkout = Path(__file__).resolve().parents[1] / "pipelines"
+    if (checkout / "switching" / "pipeline.yaml").is_file():
+        return checkout
+    return Path(str(resources.files("neuroana._pipelines")))
 
 
 def pipelines() -> dict[str, str]:

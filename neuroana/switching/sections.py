@@ -69,7 +69,7 @@ def switching_section(
         section.add_figure(
             plot_levels(model),
             "Level of each signal in every state",
-            "Mean in the state from the overall mean, in standard deviations of the signal.",
+            "Mean in the state, as standard deviations from the overall mean.",
         )
     section.add_figure(
         plot_transitions(model, [s["path"] for s in states]),

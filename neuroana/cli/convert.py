@@ -5,18 +5,14 @@ from typing import Annotated
 
 import typer
 
-from neuroana.cli.options import key_values
+from neuroana.cli.options import AnyFile, Modality, ReaderOptions, key_values
 
 
 def command(
-    source: Annotated[Path, typer.Argument(help="A recording, of any known format.")],
+    source: AnyFile,
     target: Annotated[Path, typer.Argument(help="The NetCDF file to write (.nc).")],
-    modality: Annotated[
-        str | None, typer.Option(help="eeg, ieeg, fmri, calcium or spikes.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="Reader's option: sampling_rate=0.5")
-    ] = None,
+    modality: Modality = None,
+    option: ReaderOptions = None,
     attr: Annotated[
         list[str] | None, typer.Option(help="Entity: subject=01, task=rest")
     ] = None,

@@ -5,11 +5,9 @@ import os
 import platform
 import shutil
 import subprocess
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from neuroana.cli.options import print_json, print_table
+from neuroana.cli.options import AsJson, print_json, print_table
 from neuroana.core.errors import FailedRunError
 
 
@@ -24,7 +22,7 @@ OPTIONAL = {
 
 
 def command(
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Look at packages, devices and folders; say what to mend."""
     rows = [["ok", "python", platform.python_version()]]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from neuroana.cli.options import print_json, print_table
+from neuroana.cli.options import AsJson, print_json, print_table
 from neuroana.core.checks import message
 from neuroana.core.errors import ParameterError
 
@@ -18,7 +18,7 @@ def command(
     cache: Annotated[
         Path | None, typer.Option(help="Folder (default: NEUROANA_CACHE).")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Fetch a public recording with the package client, checked by its hash."""
     from neuroana.io.registry import entries, fetch

@@ -1,30 +1,27 @@
 """``neuroana info``: what is in a file."""
 
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
-
-from neuroana.cli.options import key_values, print_json, print_table
+from neuroana.cli.options import (
+    AnyFile,
+    AsJson,
+    Modality,
+    ReaderOptions,
+    print_json,
+    print_table,
+    read_checked,
+)
 
 
 def command(
-    path: Annotated[Path, typer.Argument(help="A recording, of any known format.")],
-    modality: Annotated[
-        str | None, typer.Option(help="eeg, ieeg, fmri, calcium or spikes.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="Reader's option: sampling_rate=0.5")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    path: AnyFile,
+    modality: Modality = None,
+    option: ReaderOptions = None,
+    json: AsJson = False,
 ) -> None:
     """Say what is in a file: modality, rate, signals, events, and how good it is."""
-    from neuroana.core.contract import check, label_of
-    from neuroana.io.dispatch import read
+    from neuroana.core.contract import label_of
     from neuroana.report.data_quality import quality
 
-    options: dict[str, Any] = key_values(option or [], "option")
-    ds = check(read(path, **({"modality": modality} if modality else {}), **options))
+    ds = read_checked(path, modality, option)
     space = ds["signal"].dims[1]
     names = [str(n) for n in ds[space].to_numpy()]
     facts = {

@@ -2,12 +2,31 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from neuroana.core.checks import message
 from neuroana.core.errors import ParameterError
+
+
+AnyFile = Annotated[Path, typer.Argument(help="A recording, of any known format.")]
+Modality = Annotated[
+    str | None, typer.Option(help="eeg, ieeg, fmri, calcium or spikes.")
+]
+ReaderOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="Reader's option, repeatable: sampling_rate=0.5"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
+
+
+def read_checked(path: Path, modality: str | None, options: list[str] | None) -> Any:
+    """Read a recording with the options of the command line, and check it."""
+    from neuroana.core.contract import check
+    from neuroana.io.dispatch import read
+
+    return check(read(path, modality=modality, **key_values(options or [], "option")))
 
 
 def key_values(given: list[str], what: str, *, text: bool = False) -> dict[str, Any]:

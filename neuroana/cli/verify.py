@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from neuroana.cli.options import print_json, print_table
+from neuroana.cli.options import AsJson, print_json, print_table
 from neuroana.core.checks import message
 from neuroana.core.errors import CorruptFileError, FailedRunError, ParameterError
 
@@ -14,7 +14,7 @@ def command(
     folder: Annotated[Path, typer.Argument(help="Folder of results.")] = Path(
         "results"
     ),
-    json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Check every result against its checksum, and list failures and leftovers."""
     from neuroana.core.step import failure_of

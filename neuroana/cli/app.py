@@ -7,6 +7,7 @@ Every verb imports what it needs when it is called, so ``--help`` is quick.
 import logging
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -67,6 +68,7 @@ def common(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    warnings.showwarning = _show_warning
     try:
         code = app(arguments, standalone_mode=False)
     except typer.Exit as stop:
@@ -83,6 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         _leave(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_warning(text: Warning | str, category: type[Warning], *place: object) -> None:
+    _say(f"warning: {text}")
 
 
 def _leave(error: Exception) -> None:

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -15,6 +16,11 @@ def call(capsys, *arguments):
         main([str(a) for a in arguments])
     out, err = capsys.readouterr()
     return stop.value.code, out, err
+
+
+@pytest.fixture(autouse=True)
+def _warnings_as_they_were(monkeypatch):
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from neuroana.core.store import read_netcdf, write_netcdf
 
 
 __all__ = ["Estimator", "Sequences", "as_sequences", "load"]
+EXECUTION = ("n_jobs", "progress")
 
 
 class Estimator(BaseEstimator):
@@ -101,18 +102,18 @@ class Estimator(BaseEstimator):
         return bibtex(self._citation, "scipy", "xarray")
 
     def to_config(self) -> dict[str, Any]:
-        """Arguments that differ from their defaults, as a pipeline's configuration.
+        """Arguments as the configuration of a pipeline takes them.
 
         Returns
         -------
         dict
-            For the pipeline's ``fit`` section: ``na.run(..., fit=est.to_config())``.
+            All arguments but those that change no result (``n_jobs``, ``progress``)
+            and a seed that is left open: ``na.run(name, {"fit": est.to_config()})``.
         """
-        default = type(self)().get_params(deep=False)
         mine = self.get_params(deep=False)
-        return {
-            k: encode(v) for k, v in mine.items() if encode(v) != encode(default[k])
-        }
+        if mine.get("random_state") is None:
+            mine.pop("random_state", None)
+        return {k: encode(v) for k, v in mine.items() if k not in EXECUTION}
 
 
 def load(path: str | Path) -> Estimator:

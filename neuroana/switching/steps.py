@@ -26,7 +26,7 @@ HISTORIES = {
 class FitParameters(Parameters):
     """Arguments of HMMGLM; "auto" chooses by what was recorded."""
 
-    n_states: int = Field(3, ge=1, description="number of states")
+    n_states: int = Field(2, ge=1, description="number of states")
     observation: Literal["auto", "poisson", "gaussian"] = Field(
         "auto", description="auto: poisson for spikes, gaussian otherwise"
     )

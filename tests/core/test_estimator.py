@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,8 +9,15 @@ from neuroana.core.errors import CorruptFileError, SchemaError, ShapeError
 from neuroana.core.estimator import Estimator, as_sequences, decode, encode
 from neuroana.core.recording import from_array
 from neuroana.core.recordings import Recordings
+from neuroana.core.step import parse
 from neuroana.core.store import write_netcdf
-from neuroana.switching import HMMGLM, ExponentialHistory
+from neuroana.switching import (
+    HMMGLM,
+    ExponentialHistory,
+    GaussianPrior,
+    RawHistory,
+)
+from neuroana.switching.steps import FitParameters
 
 
 def recording(n_samples=20, names=("a", "b"), rate=2.0, **attrs):
@@ -66,8 +75,23 @@ def test_settings_keep_their_class_through_json():
     assert decode(encode({"history": history}))["history"] == history
 
 
-def test_config_holds_what_differs_from_the_defaults():
-    assert HMMGLM(4, kappa=2.0).to_config() == {"n_states": 4, "kappa": 2.0}
+@pytest.mark.parametrize(
+    "model",
+    [
+        HMMGLM(),
+        HMMGLM(4, "gaussian", history=None, kappa=2.0, random_state=3, progress=True),
+        HMMGLM(3, history=RawHistory(2), prior=GaussianPrior(0.5), n_jobs=2),
+    ],
+    ids=["default", "no history", "settings"],
+)
+def test_config_makes_the_same_model_in_a_pipeline(model):
+    config = json.loads(json.dumps(model.to_config()))
+    made = parse(FitParameters, config, "fit").model("fmri").get_params()
+    expected = model.get_params()
+    for name in ("n_jobs", "progress", "random_state"):
+        if name not in config:
+            made.pop(name), expected.pop(name)
+    assert made == expected
 
 
 def test_citation_is_bibtex(fitted):

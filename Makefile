@@ -49,7 +49,7 @@ bench: ## set speed and accuracy beside the peers, in an environment of their ow
 	"$(VENV)-bench/bin/python" -m pytest -m bench -o python_files="*.py" benchmarks
 
 docs: env ## build the documentation into docs/_build/html
-	$(PY) -m sphinx -j 2 -W --keep-going docs docs/_build/html
+	$(PY) -m sphinx -q -j 2 -W --keep-going docs docs/_build/html
 
 lock: env ## write requirements/ from setup.cfg; UPGRADE=1 takes the newest versions
 	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)

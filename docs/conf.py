@@ -29,7 +29,11 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 myst_heading_anchors = 3
-suppress_warnings = ["config.cache", "myst.xref_missing"]
+suppress_warnings = [
+    "config.cache",
+    "myst.xref_missing",
+    "sphinx_gallery.space_in_filename",
+]
 
 
 def figures_of_block(block, block_vars, gallery_conf):

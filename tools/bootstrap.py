@@ -352,6 +352,8 @@ class Installer:
         flags += ["--no-index"] * (OFFLINE and "--no-index" not in arguments)
         if "index-url" in self.settings and "UV_DEFAULT_INDEX" not in os.environ:
             environment["UV_DEFAULT_INDEX"] = self.settings["index-url"][-1]
+        if "cert" in self.settings and not os.environ.get("SSL_CERT_FILE"):
+            environment["SSL_CERT_FILE"] = self.settings["cert"][-1]
         command = [self.python, "-m", "uv", "pip", "install", "--quiet"]
         run([*command, "--python", self.python, *flags, *arguments], **environment)
 

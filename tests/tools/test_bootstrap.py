@@ -333,6 +333,7 @@ def test_installer_uv_does_not_fall_back(bootstrap, commands, monkeypatch):
 
 def test_uv_is_told_what_pip_is_configured_with(bootstrap, commands, monkeypatch):
     listing = ":env:.find-links='/wheels /more'\nglobal.index-url='file:///mirror'\n"
+    listing += "global.cert='/etc/own.pem'\n"
     told = {}
 
     def run(command, **environment):
@@ -340,11 +341,13 @@ def test_uv_is_told_what_pip_is_configured_with(bootstrap, commands, monkeypatch
         return listing
 
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setattr(bootstrap, "run", run)
     bootstrap.Installer(Path("v")).install("packages", "-r", "lock.txt")
     assert "--find-links=/wheels" in told["words"]
     assert "--find-links=/more" in told["words"]
     assert told["UV_DEFAULT_INDEX"] == "file:///mirror"
+    assert told["SSL_CERT_FILE"] == "/etc/own.pem"
 
 
 @pytest.mark.parametrize("arguments", [["a==1"], ["--no-index", "a==1"]])

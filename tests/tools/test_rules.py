@@ -37,10 +37,10 @@ def test_own_machine_is_in_reach():
     ("markers", "end"), [((), pytest.fail.Exception), (("slow",), StopIteration)]
 )
 def test_slow_test_fails_without_the_marker(rules, monkeypatch, markers, end):
-    seconds = iter([(0.0, 0.0), (19.0, 17.0)])
+    seconds = iter([(0.0, 0.0), (39.0, 37.0)])
     with monkeypatch.context() as patched:  # this very test is under the rule as well
         patched.setattr(rules, "clocks", lambda: next(seconds))
         running = rules.pytest_runtest_call(Item(*markers))
         next(running)
-        with pytest.raises(end, match="outcome" if markers else r"17\.0 s"):
+        with pytest.raises(end, match="outcome" if markers else r"37\.0 s"):
             running.send("outcome")

@@ -5,6 +5,7 @@ writes its configuration into a folder of yours, :func:`run` runs it there, on t
 machine or on a cluster. A killed run is continued by running it again.
 """
 
+import glob
 import logging
 import os
 import socket
@@ -119,6 +120,9 @@ def default_config(name: str) -> str:
     description = _description(name)
     lines = [f"# {description['about']}.", f"# Run it here: neuroana run {name}", ""]
     for key, about in COMMON.items():
+        if key == "recordings":
+            lines.append(f"{key}:  # {about}")
+            continue
         value = yaml.safe_dump(DEFAULTS[key], default_flow_style=True)
         lines.append(
             f"{key}: {value.removesuffix(chr(10)).removesuffix('...').strip()}"
@@ -298,6 +302,7 @@ def run(
         config_path = Path(config).resolve()
         checked = read_config(name, config_path)
         folder = Path(folder or config_path.parent).resolve()
+    _check_pattern(checked["pattern"], folder)
     results = folder / str(checked["results"])
     command = [
         sys.executable, "-m", "snakemake",
@@ -339,6 +344,34 @@ def run(
             "Mend the files, then run again with --retry-failed."
         )
     return outcome
+
+
+def _check_pattern(pattern: str | None, folder: Path) -> None:
+    """See that files fit the pattern, and that no two would have one name."""
+    if not pattern:
+        return
+    named: dict[str, str] = {}
+    for path in sorted(glob.glob(pattern, root_dir=folder, recursive=True)):
+        name = Path(path).name.split(".")[0]
+        if name in named:
+            raise ParameterError(
+                message(
+                    f"config: pattern {pattern!r}",
+                    "files with different names",
+                    f"{named[name]} and {path}, both called {name!r}",
+                    "list them under recordings, each with a name of its own",
+                )
+            )
+        named[name] = path
+    if not named:
+        raise ParameterError(
+            message(
+                f"config: pattern {pattern!r}",
+                f"files that fit it, from {folder}",
+                "none",
+                "correct the pattern; it is relative to the configuration's folder",
+            )
+        )
 
 
 def _profile(profile: str, folder: Path) -> Path:

@@ -73,6 +73,20 @@ def test_a_misspelt_key_of_the_configuration_is_named(tmp_path):
         read_config("switching", {"recordings": {"a": {"modality": "eeg"}}})
 
 
+def test_a_pattern_that_no_file_fits_is_an_error(tmp_path):
+    config = study(tmp_path, 1) | {"pattern": "x/*.tsv"}
+    with pytest.raises(ParameterError, match="files that fit it"):
+        na.run("switching", config, folder=tmp_path)
+
+
+def test_two_files_of_one_name_are_an_error(tmp_path):
+    config = study(tmp_path, 1)
+    write_tables(tmp_path / "data" / "again", 1)
+    config["pattern"] = "data/**/*.tsv"
+    with pytest.raises(ParameterError, match="both called 'sub-00_timeseries'"):
+        na.run("switching", config, folder=tmp_path)
+
+
 def test_profiles_name_rules_that_exist():
     slurm = yaml.safe_load(
         (pipelines_folder() / "profiles/slurm/config.yaml").read_text("utf-8")

@@ -14,7 +14,7 @@ STEP = f"{PYTHON} -m neuroana step --record-failure --threads {{threads}}"
 def listed_recordings():
     """Name -> entry: those in the table `recordings`, then the files of `pattern`."""
     entries = {name: dict(entry or {}) for name, entry in (config.get("recordings") or {}).items()}
-    for path in sorted(glob.glob(config["pattern"])) if config.get("pattern") else []:
+    for path in sorted(glob.glob(config.get("pattern") or "", recursive=True)):
         entries.setdefault(Path(path).name.split(".")[0], {"path": path})
     return entries
 

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -425,14 +426,26 @@ def _only_run(
         lock.unlink(missing_ok=True)
 
 
-def _is_alive(pid: int) -> bool:
+def _is_alive(pid: int, *, patience: float = 2.0) -> bool:
+    """Tell whether a process runs; one that is just ending is waited for."""
+    until = time.monotonic() + patience
+    while _is_listed(pid):
+        if time.monotonic() > until:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _is_listed(pid: int) -> bool:
     try:
         os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat")
+        state = status.read_text("utf-8").rpartition(")")[2].split()[0]
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, IndexError):  # not ours, or a system without /proc
         return True
-    return True
+    return state not in "ZX"  # killed, and not yet reaped
 
 
 def _call(

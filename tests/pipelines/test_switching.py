@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import neuroana as na
+from neuroana import workflow
 from neuroana.core.errors import FailedRunError, ParameterError
 from neuroana.core.store import read_netcdf, read_tree
 from neuroana.workflow import default_config, pipelines, pipelines_folder, read_config
@@ -85,6 +86,15 @@ def test_two_files_of_one_name_are_an_error(tmp_path):
     config["pattern"] = "data/**/*.tsv"
     with pytest.raises(ParameterError, match="both called 'sub-00_timeseries'"):
         na.run("switching", config, folder=tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+def test_a_killed_process_that_nobody_reaped_holds_no_lock():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert workflow._is_alive(child.pid, patience=0.0)
+    child.kill()
+    assert not workflow._is_alive(child.pid)
+    child.wait()
 
 
 def test_profiles_name_rules_that_exist():

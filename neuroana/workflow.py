@@ -338,7 +338,9 @@ def run(
             + f"\n{_last_words(log)}"
         )
     if failed:
-        lines = "\n".join(f"  {p.relative_to(folder)}: {f['error']}" for p, f in failed)
+        passed_on = FailedRunError.__name__
+        first = [(p, f) for p, f in failed if not f["error"].startswith(passed_on)]
+        lines = "\n".join(f"  {p.relative_to(folder)}: {f['error']}" for p, f in first)
         raise FailedRunError(
             f"{len(failed)} result(s) could not be made; all others are there "
             f"({results / 'status.tsv'}):\n{lines}\n"

@@ -34,7 +34,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("bandpas", ["bandpass", "resample"])
     "did you mean 'bandpass'?"
     """
-    near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(word), map(str, known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""
 
 
@@ -128,13 +128,12 @@ def check_names(what: str, names: Iterable[str], known: Iterable[str]) -> list[s
     names, known = list(names), list(known)
     unknown = [n for n in names if n not in known]
     if unknown:
-        hints = " ".join(
-            f"{n!r}: {did_you_mean(n, known) or 'nothing like it'}" for n in unknown
-        )
+        found = {n: did_you_mean(n, known) for n in unknown}
+        hints = "".join(f" {n!r}: {hint}" for n, hint in found.items() if hint)
         shown = ", ".join(map(str, known[:12])) + (" ..." if len(known) > 12 else "")
         raise ParameterError(
             message(f"{what} names", f"names among {shown}", f"unknown {unknown}")
-            + f" {hints}"
+            + hints
         )
     return names
 

@@ -131,6 +131,8 @@ class Shipped(Entry):
     ----------
     shape : tuple of int
         Samples and channels (regions, neurons), as :func:`load_sample` returns them.
+    names : tuple of str
+        Of the channels or regions; empty where they are numbers.
     sampling_rate : float
         In Hz.
     done : str
@@ -139,6 +141,7 @@ class Shipped(Entry):
 
     sample: HashedFile
     shape: tuple[int, int]
+    names: tuple[str, ...] = ()
     sampling_rate: float
     done: str
 
@@ -285,6 +288,7 @@ def _stand_in(entry: Shipped, bin_width: float) -> xr.Dataset:
         signal,
         entry.modality,
         sampling_rate=rate,
+        names=entry.names or None,
         units={"eeg": "V", "spikes": "count"}.get(entry.modality, "1"),
         attrs={
             "synthetic": 1,

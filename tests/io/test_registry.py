@@ -150,6 +150,16 @@ def test_stand_in_has_the_shape_and_is_marked(name, without_files, caplog):
     np.testing.assert_array_equal(ds["signal"], load_sample(name)["signal"])
 
 
+def test_stand_in_has_the_names_of_the_recording(tmp_path, monkeypatch):
+    named = {n: entry.names for n, entry in samples().items() if entry.names}
+    real = {n: load_sample(n)["signal"].dims[1] for n in named}
+    for name, dim in real.items():
+        assert tuple(load_sample(name)[dim].to_numpy()) == named[name]
+    monkeypatch.setattr(module, "data_folder", lambda: tmp_path)
+    for name, dim in real.items():
+        assert tuple(load_sample(name)[dim].to_numpy()) == named[name]
+
+
 def test_altered_sample_is_not_used(without_files, caplog):
     sample = samples()["fmri_rest_31roi"].sample
     (without_files / sample.path).write_bytes(b"\x89HDF something else")

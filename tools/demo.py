@@ -15,7 +15,7 @@ from neuroana.core.errors import NeuroanaError
 SIDES = [side + name for side in "LR" for name in
          ("Cau", "Put", "Thal", "Ang", "PCC", "Prec")]  # fmt: skip
 CONFIG = {
-    "title": "neuroana demo: five real recordings, hidden states of two",
+    "title": "neuroana demo: five recordings, hidden states of two",
     "recordings": {
         "fmri": {
             "sample": "fmri_rest_31roi",

@@ -40,7 +40,9 @@ def read_file(
         from neuroana.io.registry import load_sample, samples
 
         ds = load_sample(params.sample, **params.options)
-        ds = ds.assign_attrs(title=samples()[params.sample].title)
+        title = samples()[params.sample].title
+        synthetic = ds.attrs["synthetic"]
+        ds = ds.assign_attrs(title=f"SYNTHETIC: {title}" if synthetic else title)
         ds = record(ds, "io.load_sample", name=params.sample, **params.options)
     else:
         from neuroana.io.dispatch import read

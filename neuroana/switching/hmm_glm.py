@@ -120,7 +120,7 @@ class HMMGLM(TransformerMixin, Estimator):
     >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
     >>> recordings, truth = simulate_hmm_glm(
     ...     n_states=2, n_units=4, n_bins=400, n_sequences=2, random_state=0)
-    >>> model = HMMGLM(n_states=2, link="sigmoid", n_init=2, random_state=0)
+    >>> model = HMMGLM(n_states=2, link="sigmoid", n_init=1, random_state=0)
     >>> model.fit(recordings).coupling_.dims
     ('state', 'neuron', 'source', 'basis')
     >>> model.predict_proba(recordings[0]).dims
@@ -207,17 +207,106 @@ class HMMGLM(TransformerMixin, Estimator):
         return self
 
     def predict(self, X, *, inputs=None, lengths=None):
-        """Most probable path of states (Viterbi), (time) per sequence."""
+        """Decode the most probable path of states (Viterbi); costs O(T K^2).
+
+        Parameters
+        ----------
+        X : recording, collection of recordings, DataArray or ndarray (time, unit)
+            Units as in the fit, by name and order.
+        inputs : like X, optional
+            Needed where the model was fitted with inputs.
+        lengths : sequence of int, optional
+            Lengths of the sequences stacked in one plain array.
+
+        Returns
+        -------
+        ndarray, DataArray (time), or list of DataArray
+            State numbers, in the kind that X came in.
+
+        Raises
+        ------
+        NotFittedError, ParameterError, SchemaError, ShapeError
+            If the model is not fitted, or X does not fit to it.
+
+        Examples
+        --------
+        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+        >>> data, truth = simulate_hmm_glm(
+        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
+        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+        >>> model.predict(data[0]).dims
+        ('time',)
+        """
         observed, loglik = self._emissions(X, inputs, lengths)
         path = viterbi(loglik, *self._chain(), observed.lengths).path
         return observed.sequences.wrap(observed.split(path), name="state")
 
     def predict_proba(self, X, *, inputs=None, lengths=None):
-        """Probability of each state given the whole sequence, (time, state)."""
+        """Infer the probability of each state given the whole sequence; O(T K^2).
+
+        Parameters
+        ----------
+        X : recording, collection of recordings, DataArray or ndarray (time, unit)
+            Units as in the fit, by name and order.
+        inputs : like X, optional
+            Needed where the model was fitted with inputs.
+        lengths : sequence of int, optional
+            Lengths of the sequences stacked in one plain array.
+
+        Returns
+        -------
+        ndarray, DataArray (time, state), or list of DataArray
+            Rows sum to one.
+
+        Raises
+        ------
+        NotFittedError, ParameterError, SchemaError, ShapeError
+            If the model is not fitted, or X does not fit to it.
+
+        Examples
+        --------
+        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+        >>> data, truth = simulate_hmm_glm(
+        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
+        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+        >>> posterior = model.predict_proba(data[0])
+        >>> bool(abs(posterior.sum("state") - 1).max() < 1e-12)
+        True
+        """
         return self._probabilities(X, inputs, lengths, "gamma")
 
     def filter_proba(self, X, *, inputs=None, lengths=None):
-        """Probability of each state given the sequence up to each bin (causal)."""
+        """Infer the probability of each state given the sequence so far (causal).
+
+        Parameters
+        ----------
+        X : recording, collection of recordings, DataArray or ndarray (time, unit)
+            Units as in the fit, by name and order.
+        inputs : like X, optional
+            Needed where the model was fitted with inputs.
+        lengths : sequence of int, optional
+            Lengths of the sequences stacked in one plain array.
+
+        Returns
+        -------
+        ndarray, DataArray (time, state), or list of DataArray
+            Rows sum to one; no row depends on a later bin.
+
+        Raises
+        ------
+        NotFittedError, ParameterError, SchemaError, ShapeError
+            If the model is not fitted, or X does not fit to it.
+
+        Examples
+        --------
+        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+        >>> data, truth = simulate_hmm_glm(
+        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
+        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+        >>> early = model.filter_proba(data[0].isel(time=slice(0, 50)))
+        >>> bool(abs(early - model.filter_proba(data[0])[:50]).max() < 1e-12)
+        True
+        """
         return self._probabilities(X, inputs, lengths, "filtered")
 
     def transform(self, X, *, inputs=None, lengths=None):
@@ -240,7 +329,36 @@ class HMMGLM(TransformerMixin, Estimator):
         return observed.sequences.wrap(observed.split(rate), dims=dims, name="rate")
 
     def log_likelihood(self, X, *, inputs=None, lengths=None):
-        """log p of each sequence in nats, states summed out, (sequence)."""
+        """Compute log p of each sequence, states summed out by the forward pass.
+
+        Parameters
+        ----------
+        X : recording, collection of recordings, DataArray or ndarray (time, unit)
+            Units as in the fit, by name and order.
+        inputs : like X, optional
+            Needed where the model was fitted with inputs.
+        lengths : sequence of int, optional
+            Lengths of the sequences stacked in one plain array.
+
+        Returns
+        -------
+        DataArray (sequence)
+            In nats, constants included; attribute ``n_observed`` counts the values.
+
+        Raises
+        ------
+        NotFittedError, ParameterError, SchemaError, ShapeError
+            If the model is not fitted, or X does not fit to it.
+
+        Examples
+        --------
+        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+        >>> data, truth = simulate_hmm_glm(
+        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
+        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+        >>> model.log_likelihood(data).sizes["sequence"]
+        2
+        """
         observed, loglik = self._emissions(X, inputs, lengths)
         found = smooth(loglik, *self._chain(), observed.lengths)
         return xr.DataArray(
@@ -252,7 +370,36 @@ class HMMGLM(TransformerMixin, Estimator):
         )
 
     def score(self, X, y=None, *, inputs=None, lengths=None) -> float:
-        """log p per observed value in nats, states summed out."""
+        """Compute log p per observed value: the held-out score where X was held out.
+
+        Parameters
+        ----------
+        X : recording, collection of recordings, DataArray or ndarray (time, unit)
+            Units as in the fit, by name and order.
+        inputs : like X, optional
+            Needed where the model was fitted with inputs.
+        lengths : sequence of int, optional
+            Lengths of the sequences stacked in one plain array.
+
+        Returns
+        -------
+        float
+            In nats per observed value; larger is better.
+
+        Raises
+        ------
+        NotFittedError, ParameterError, SchemaError, ShapeError
+            If the model is not fitted, or X does not fit to it.
+
+        Examples
+        --------
+        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+        >>> data, truth = simulate_hmm_glm(
+        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
+        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
+        >>> model.score(data) > HMMGLM(1, link="sigmoid").fit(data).score(data)
+        True
+        """
         found = self.log_likelihood(X, inputs=inputs, lengths=lengths)
         return float(found.sum()) / max(found.attrs["n_observed"], 1)
 

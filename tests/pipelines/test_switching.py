@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +185,6 @@ def test_a_run_killed_at_any_moment_ends_as_one_that_was_not(tmp_path):
         na.run("switching", config, folder=tmp_path / "whole").results
     )
     rng = np.random.default_rng(0)
-    began = time.monotonic()
     command = [sys.executable, "-m", "neuroana", "run", "switching", "-q"]
     folder = tmp_path / "killed"
     killed = 0
@@ -214,4 +212,3 @@ def test_a_run_killed_at_any_moment_ends_as_one_that_was_not(tmp_path):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert results_of(folder / "results") == expected
-    assert time.monotonic() > began

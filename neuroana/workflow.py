@@ -36,7 +36,7 @@ COMMON = {
 }
 DEFAULTS: dict[str, Any] = {
     "results": "results",
-    "title": "Hidden states",
+    "title": None,
     "pool": False,
     "pattern": None,
     "recordings": {},
@@ -124,15 +124,13 @@ def default_config(name: str) -> str:
         if key == "recordings":
             lines.append(f"{key}:  # {about}")
             continue
-        value = yaml.safe_dump(DEFAULTS[key], default_flow_style=True)
+        value = description.get(key, DEFAULTS[key])
+        value = yaml.safe_dump(value, default_flow_style=True)
         lines.append(
             f"{key}: {value.removesuffix(chr(10)).removesuffix('...').strip()}"
             f"  # {about}"
         )
-    lines += [
-        "#  sub-01: {path: data/sub-01.tsv, modality: fmri, options: {t_r: 2.0}}",
-        "#  resting: {sample: fmri_rest_31roi, fit: {n_states: 3}}",
-    ]
+    lines += [f"#  {example}" for example in description["examples"]]
     for section, step in description["sections"].items():
         chosen = find(step)
         lines += ["", f"# {chosen.about}", f"{section}:"]
@@ -201,7 +199,7 @@ def read_config(name: str, config: str | Path | Mapping[str, Any]) -> dict[str, 
         raise ParameterError(message(where, "a mapping", type(config).__name__))
     sections = _description(name)["sections"]
     _known(where, config, [*COMMON, *sections])
-    checked = {**DEFAULTS, **config}
+    checked = {**DEFAULTS, "title": _description(name)["title"], **config}
     for section, step in sections.items():
         parse(find(step).params, checked.get(section) or {}, f"{where}: {section}")
     entries = checked["recordings"] or {}

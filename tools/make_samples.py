@@ -19,6 +19,7 @@ import numpy as np
 import scipy.io
 import xarray as xr
 
+from neuroana.core.provenance import sha256_of
 from neuroana.core.recording import from_array
 from neuroana.core.store import write_netcdf
 from neuroana.io.registry import (
@@ -27,7 +28,6 @@ from neuroana.io.registry import (
     download,
     read_member,
     samples,
-    sha256,
 )
 
 
@@ -40,7 +40,7 @@ def stored(entry, archives):
     archive = archives / entry.archive.path
     if not archive.exists():
         archive = download(entry, archives)
-    if sha256(archive) != entry.archive.sha256:
+    if sha256_of(archive) != entry.archive.sha256:
         raise SystemExit(f"{archive} is not the archive that the registry names")
     contents = {}
     for member in entry.members:
@@ -223,7 +223,7 @@ def main():
         path = data_folder() / entry.sample.path
         path.parent.mkdir(exist_ok=True)
         write(ds, packing, path)
-        size, found = path.stat().st_size, sha256(path)
+        size, found = path.stat().st_size, sha256_of(path)
         state = "as registered" if found == entry.sample.sha256 else "CHANGED"
         print(f"{path.name:24} {size:7} bytes  {found}  {state}")
         if size > LIMIT:

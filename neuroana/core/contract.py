@@ -1,7 +1,6 @@
 """What a recording must be: the table of modalities, and ``check``."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuroana.core.blockwise import blocks, join_moments, moments_of
 from neuroana.core.checks import message
 from neuroana.core.errors import SchemaError, ShapeError, UnitError
 
@@ -209,6 +209,34 @@ def _check_dims(ds: xr.Dataset, kind: Modality, where: str) -> None:
         )
 
 
+def check_increasing(time: np.ndarray, where: str) -> np.ndarray:
+    """Return the steps of a clock, or say where it stands still or goes back.
+
+    Raises
+    ------
+    SchemaError
+        Naming the sample.
+
+    Examples
+    --------
+    >>> check_increasing(np.array([0.0, 0.5]), "rest: 'time'").tolist()
+    [0.5]
+    """
+    steps = np.diff(time)
+    if (steps <= 0).any():
+        first = int(np.argmax(steps <= 0))
+        raise SchemaError(
+            message(
+                where,
+                "strictly increasing seconds",
+                f"{float(time[first])!r} then {float(time[first + 1])!r} "
+                f"at sample {first + 1}",
+                "sort the samples and drop the double ones",
+            )
+        )
+    return steps
+
+
 def _check_clock(ds: xr.Dataset, where: str) -> None:
     time = ds["time"].to_numpy()
     rate = ds.attrs.get("sampling_rate")
@@ -216,17 +244,7 @@ def _check_clock(ds: xr.Dataset, where: str) -> None:
         raise SchemaError(
             message(f"{where}: 'time'", "finite seconds as float64", time.dtype)
         )
-    steps = np.diff(time)
-    if (steps <= 0).any():
-        first = int(np.argmax(steps <= 0))
-        raise SchemaError(
-            message(
-                f"{where}: 'time'",
-                "strictly increasing seconds",
-                f"{time[first]:g} then {time[first + 1]:g} at sample {first + 1}",
-                "sort the samples and drop the double ones",
-            )
-        )
+    steps = check_increasing(time, f"{where}: 'time'")
     if rate is None or not (math.isfinite(rate) and rate > 0):
         raise SchemaError(
             message(
@@ -279,30 +297,11 @@ def _check_attrs(ds: xr.Dataset, where: str) -> None:
                 )
 
 
-def blocks(
-    signal: xr.DataArray, *, megabytes: float = 64.0
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (first sample, values) of a signal in pieces that fit into memory.
-
-    Examples
-    --------
-    >>> from neuroana.core.recording import from_array
-    >>> rec = from_array(np.ones((4, 1)), "calcium", sampling_rate=2.0)
-    >>> [(i, v.shape) for i, v in blocks(rec.signal)]
-    [(0, (4, 1))]
-    """
-    n_samples, n_space = signal.shape
-    step = max(1, int(megabytes * 2**20 / (8 * n_space)))
-    for first in range(0, n_samples, step):
-        yield first, signal[first : first + step].to_numpy()
-
-
 def _check_values(ds: xr.Dataset, kind: Modality, where: str) -> None:
     signal = ds["signal"]
     space = signal.dims[1]
     usable = good_samples(ds)
-    seen = np.zeros(signal.shape[1])
-    total, squares = np.zeros(signal.shape[1]), np.zeros(signal.shape[1])
+    state = moments_of(np.empty((0, signal.shape[1])))
     for first, block in blocks(signal):
         rows = usable[first : first + len(block)]
         bad = np.isinf(block) | ((block < 0) if kind.units == ("count",) else False)
@@ -317,13 +316,8 @@ def _check_values(ds: xr.Dataset, kind: Modality, where: str) -> None:
                     "mark missing samples with NaN",
                 )
             )
-        block = np.where(rows[:, None], block, np.nan).astype(np.float64)
-        here = np.isfinite(block)
-        filled = np.where(here, block, 0.0)
-        seen += here.sum(0)
-        total += filled.sum(0)
-        squares += (filled**2).sum(0)
-    if not seen.any():
+        state = join_moments(state, moments_of(block[rows].astype(np.float64)))
+    if not state.n.any():
         raise SchemaError(
             message(f"{where}: 'signal'", "at least one usable sample", "none")
         )
@@ -332,9 +326,7 @@ def _check_values(ds: xr.Dataset, kind: Modality, where: str) -> None:
     head = np.ones(signal.shape[1], dtype=bool)
     if "ch_type" in ds.coords:
         head = np.isin(ds["ch_type"].to_numpy(), ["eeg", "ecog", "seeg", "dbs", "ieeg"])
-    n = np.maximum(seen, 1)
-    spread = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0.0))
-    spread = spread[head & (spread > 0)]
+    spread = state.spread[head & (state.spread > 0)]
     low, high = kind.plausible
     if len(spread) and not low <= np.median(spread) <= high:
         raise UnitError(

@@ -29,8 +29,7 @@ EXECUTION = ("n_jobs", "progress")
 class Estimator(BaseEstimator):
     """Base of all estimators of the package.
 
-    Subclasses set ``_citation``, the key of their paper in
-    :data:`neuroana.core.provenance.CITATIONS`.
+    Subclasses set ``_citation``, the BibTeX of their paper.
     """
 
     _citation: str = ""
@@ -99,7 +98,8 @@ class Estimator(BaseEstimator):
 
     def cite(self) -> str:
         """BibTeX of the method and of the packages that compute it."""
-        return bibtex(self._citation, "scipy", "xarray")
+        own = [self._citation] if self._citation else []
+        return "\n\n".join([*own, bibtex("scipy", "xarray")])
 
     def to_config(self) -> dict[str, Any]:
         """Arguments as the configuration of a pipeline takes them.

@@ -19,14 +19,6 @@ from neuroana import __version__
 
 
 CITATIONS = {
-    "switching.HMMGLM": """@inproceedings{li2024onehot,
-  title = {One-hot Generalized Linear Model for Switching Brain State Discovery},
-  author = {Li, Chengrui and Kim, Soon Ho and Rodgers, Chris and Choi, Hannah
-            and Wu, Anqi},
-  booktitle = {International Conference on Learning Representations},
-  year = {2024},
-  eprint = {2310.15263}
-}""",
     "mne": """@article{gramfort2013mne,
   title = {MEG and EEG data analysis with MNE-Python},
   author = {Gramfort, Alexandre and others},
@@ -155,13 +147,15 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file in hexadecimal digits, read now."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @lru_cache(maxsize=1024)
 def _sha256(path: str, size: int, modified: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)
 
 
 def file_sha256(path: str | Path) -> str:
@@ -182,12 +176,12 @@ def file_sha256(path: str | Path) -> str:
 
 
 def bibtex(*keys: str) -> str:
-    """BibTeX entries of the methods and packages named, each once.
+    """BibTeX entries of the packages named, each once.
 
     Examples
     --------
-    >>> bibtex("switching.HMMGLM").splitlines()[0]
-    '@inproceedings{li2024onehot,'
+    >>> bibtex("scipy").splitlines()[0]
+    '@article{virtanen2020scipy,'
     """
     return "\n\n".join(CITATIONS[k] for k in dict.fromkeys(keys) if k in CITATIONS)
 

@@ -46,6 +46,8 @@ class Sequences:
         Subject, session, task and run of each sequence.
     sampling_rate : float or None
         In Hz, the same for all.
+    has_clock : bool
+        Whether `times` are seconds that came with the data.
     """
 
     values: tuple[np.ndarray, ...]
@@ -58,6 +60,7 @@ class Sequences:
     coords: dict[str, np.ndarray] = field(default_factory=dict)
     entities: tuple[dict[str, Any], ...] = ()
     sampling_rate: float | None = None
+    has_clock: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -308,6 +311,7 @@ def _joined(parts: list[xr.DataArray], kind: str) -> Sequences:
             {e: p.attrs[e] for e in ENTITIES if e in p.attrs} for p in parts
         ),
         sampling_rate=rates.pop() if rates else None,
+        has_clock=all("time" in p.coords for p in parts),
     )
 
 

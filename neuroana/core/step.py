@@ -11,7 +11,6 @@ later steps leave the failed one out, and the run ends with a table of failures.
 """
 
 import importlib
-import importlib.util
 import json
 import logging
 import traceback
@@ -28,7 +27,6 @@ from neuroana.core.store import write_text
 
 
 FAILURE = '{"neuroana_failure"'
-FOLDERS = ("io", "signal", "switching", "report")
 STEPS: dict[str, "Step"] = {}
 
 logger = logging.getLogger(__name__)
@@ -111,7 +109,7 @@ def find(name: str) -> Step:
         If there is none, with the nearest name.
     """
     folder = name.partition(".")[0]
-    if folder in FOLDERS and importlib.util.find_spec(f"neuroana.{folder}.steps"):
+    if folder in folders():
         importlib.import_module(f"neuroana.{folder}.steps")
     if name not in STEPS:
         known = names()
@@ -122,11 +120,22 @@ def find(name: str) -> Step:
     return STEPS[name]
 
 
+def folders() -> list[str]:
+    """Folders of the package that have steps; nothing is imported.
+
+    Examples
+    --------
+    >>> "switching" in folders()
+    True
+    """
+    package = Path(__file__).resolve().parents[1]
+    return sorted(path.parent.name for path in package.glob("*/steps.py"))
+
+
 def names() -> list[str]:
     """Names of all steps; imports every folder's ``steps.py``."""
-    for folder in FOLDERS:
-        if importlib.util.find_spec(f"neuroana.{folder}.steps"):
-            importlib.import_module(f"neuroana.{folder}.steps")
+    for folder in folders():
+        importlib.import_module(f"neuroana.{folder}.steps")
     return sorted(STEPS)
 
 

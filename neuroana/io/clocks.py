@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from neuroana.core.checks import message
+from neuroana.core.contract import check_increasing
 from neuroana.core.errors import SchemaError
 from neuroana.core.recording import clock, rate_of
 
@@ -31,16 +32,7 @@ def regular_clock(
     """
     if len(stamps) < 2 or not np.isfinite(stamps).all():
         raise SchemaError(message(f"{where}: time", "finite seconds", stamps[:3]))
-    if (np.diff(stamps) <= 0).any():
-        first = int(np.argmax(np.diff(stamps) <= 0))
-        raise SchemaError(
-            message(
-                f"{where}: time",
-                "strictly increasing seconds",
-                f"{stamps[first]!r} then {stamps[first + 1]!r} in row {first + 2}",
-                "sort the rows and drop the double ones",
-            )
-        )
+    check_increasing(stamps, f"{where}: time")
     attrs: dict[str, Any] = {}
     if stamps[0] > stamps[-1] - stamps[0]:
         attrs["time_offset"] = float(stamps[0])

@@ -55,10 +55,10 @@ def export(
     check_choice("format", format, FORMATS)
     if format == "parquet":
         require("pyarrow", "parquet")
-    written = []
-    for variable, part in _parts(result):
+    written, parts = [], _parts(result)
+    for variable, part in parts:
         stem = variable if name is None else name
-        if name is not None and len(_parts(result)) > 1:
+        if name is not None and len(parts) > 1:
             stem = f"{name}_{variable}"
         target = Path(folder) / f"{stem}.{format}"
         frame = tidy(part)

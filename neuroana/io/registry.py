@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from neuroana.core.checks import check_choice, check_number
 from neuroana.core.contract import check
 from neuroana.core.errors import CorruptFileError, NeuroanaError
+from neuroana.core.provenance import sha256_of
 from neuroana.core.recording import from_array
 from neuroana.core.store import atomic_path, read_netcdf
 
@@ -192,12 +193,6 @@ def samples() -> dict[str, Shipped]:
     ['eeg', 'ieeg', 'fmri', 'calcium', 'spikes']
     """
     return {n: entry for n, entry in entries().items() if isinstance(entry, Shipped)}
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- shipped -------------------------------------------------------------------------
@@ -374,7 +369,7 @@ def download(entry: Entry, folder: Path) -> Path:
     if not archive.exists():
         came = ", ".join(path.name for path in folder.iterdir()) or "nothing"
         raise CorruptFileError(f"{entry.name}: expected {archive.name}, got {came}.")
-    if (found := sha256(archive)) != entry.archive.sha256:
+    if (found := sha256_of(archive)) != entry.archive.sha256:
         archive.unlink()
         raise CorruptFileError(_other_hash(archive.name, entry.archive.sha256, found))
     return archive
@@ -411,7 +406,7 @@ def unpack(entry: Entry, archive: Path, folder: Path) -> None:
 
 
 def _is_intact(path: Path, expected: HashedFile) -> bool:
-    return path.is_file() and sha256(path) == expected.sha256
+    return path.is_file() and sha256_of(path) == expected.sha256
 
 
 def _other_hash(what: str, expected: str, found: str) -> str:

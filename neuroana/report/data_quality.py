@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from neuroana.core.contract import blocks, good_samples, label_of
+from neuroana.core.blockwise import moments
+from neuroana.core.contract import good_samples, label_of
 from neuroana.core.provenance import methods_text
 from neuroana.core.recording import events_of, space_dim
 from neuroana.plot.axes import new_axes, traces
@@ -55,34 +56,21 @@ def quality(ds: xr.Dataset) -> dict[str, Any]:
     signal = ds["signal"]
     good = good_samples(ds)
     n = signal.shape[1]
-    total, squares, seen = np.zeros(n), np.zeros(n), np.zeros(n)
-    low, high = np.full(n, np.inf), np.full(n, -np.inf)
-    shift = np.nan_to_num(signal[0].to_numpy().astype(float))
-    for first, block in blocks(signal):
-        values = block.astype(float)[good[first : first + len(block)]] - shift
-        here = np.isfinite(values)
-        filled = np.where(here, values, 0.0)
-        seen += here.sum(0)
-        total += filled.sum(0)
-        squares += (filled**2).sum(0)
-        low = np.minimum(low, np.where(here, values, np.inf).min(0, initial=np.inf))
-        high = np.maximum(high, np.where(here, values, -np.inf).max(0, initial=-np.inf))
-    count = np.maximum(seen, 1)
-    spread = np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0.0))
+    state = moments(signal, good)
     names = signal[signal.dims[1]].to_numpy()
-    constant = [str(x) for x in names[~(high > low)]]
+    constant = [str(x) for x in names[state.is_constant]]
     rate = float(ds.attrs["sampling_rate"])
     return {
         "duration (s)": round(len(good) / rate, 3),
         "sampling rate (Hz)": rate,
         f"{space_dim(ds)}s": n,
         "missing samples (%)": round(
-            100.0 * (1.0 - float(seen.sum()) / max(1, int(good.sum()) * n)), 3
+            100.0 * (1.0 - float(state.n.sum()) / max(1, int(good.sum()) * n)), 3
         ),
         "excluded time (%)": round(100.0 * (1.0 - float(good.mean())), 3),
         "constant signals": constant,
         f"median standard deviation ({signal.attrs['units']})": float(
-            f"{np.median(spread):.4g}"
+            f"{np.median(state.spread):.4g}"
         ),
         "events": len(events_of(ds)),
     }

@@ -8,10 +8,12 @@ import xarray as xr
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from neuroana.core.blockwise import join_moments, moments
 from neuroana.core.checks import did_you_mean, message
 from neuroana.core.errors import ParameterError, ShapeError
+from neuroana.core.recording import good_samples
 from neuroana.core.recordings import Recordings
-from neuroana.signal.scaling import join_moments, moments, scale, spread_of
+from neuroana.signal.scaling import scale, spread_of
 from neuroana.signal.spans import each
 
 
@@ -84,14 +86,14 @@ class Scaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                         "pick the common ones first, with neuroana.signal.pick",
                     )
                 )
-            states.append(moments(frame))
+            states.append(moments(frame["signal"], good_samples(frame)))
         state = functools.reduce(join_moments, states)
         spread = spread_of(state, names, "Scaler") if self.with_std else 1.0
-        centre = state[1] if self.with_mean else np.zeros(len(names))
+        centre = state.mean if self.with_mean else np.zeros(len(names))
         coords = {space: (space, names)}
         self.mean_ = xr.DataArray(centre, coords, (space,))
         self.scale_ = xr.DataArray(np.ones(len(names)) * spread, coords, (space,))
-        self.n_samples_seen_ = xr.DataArray(state[0], coords, (space,))
+        self.n_samples_seen_ = xr.DataArray(state.n, coords, (space,))
         self.n_features_in_ = len(names)
         return self
 

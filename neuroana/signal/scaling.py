@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuroana.core.blockwise import Moments, blocks, moments
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import DataWarning, ParameterError, ShapeError
 from neuroana.core.provenance import record
-from neuroana.core.recording import blocks, good_samples, good_spans, label_of
+from neuroana.core.recording import good_samples, good_spans, label_of
 from neuroana.signal.spans import each, refuse_counts, with_signal
 
 
@@ -18,73 +19,17 @@ BASELINES = ("percentile", "median", "mean")
 ZSCORE_UNITS = {"fmri": "zscore", "calcium": "zscore"}
 
 
-def moments(
-    rec: xr.Dataset, mask: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count, mean and sum of squared deviations of each column, block by block.
-
-    Parameters
-    ----------
-    rec : Dataset
-        The recording; bad and missing samples are left out.
-    mask : array of bool (time,), optional
-        Samples to use.
-
-    Examples
-    --------
-    >>> from neuroana.core.recording import from_array
-    >>> rec = from_array(np.array([[1.0], [3.0]]), "calcium", sampling_rate=1.0)
-    >>> [m.tolist() for m in moments(rec)]
-    [[2.0], [2.0], [2.0]]
-    """
-    use = good_samples(rec) if mask is None else good_samples(rec) & mask
-    n_columns = rec["signal"].shape[1]
-    state = (np.zeros(n_columns), np.zeros(n_columns), np.zeros(n_columns))
-    for first, values in blocks(rec["signal"]):
-        values = values[use[first : first + len(values)]].astype(np.float64)
-        known = np.isfinite(values)
-        count = known.sum(axis=0).astype(np.float64)
-        mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(count, 1.0)
-        squares = (np.where(known, values - mean, 0.0) ** 2).sum(axis=0)
-        state = join_moments(state, (count, mean, squares))
-    return state
-
-
-def join_moments(
-    one: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Moments of two samples together (Chan, Golub and LeVeque, 1983).
-
-    Examples
-    --------
-    >>> a, b = (np.ones(1), np.ones(1), np.zeros(1)), (np.ones(1), 3 * np.ones(1), 0.0)
-    >>> [float(m[0]) for m in join_moments(a, b)]
-    [2.0, 2.0, 2.0]
-    """
-    count = one[0] + other[0]
-    share = other[0] / np.maximum(count, 1.0)
-    gap = other[1] - one[1]
-    return (
-        count,
-        one[1] + gap * share,
-        one[2] + other[2] + gap**2 * one[0] * share,
-    )
-
-
-def spread_of(state: tuple[np.ndarray, ...], names: Any, where: str) -> np.ndarray:
+def spread_of(state: Moments, names: Any, where: str) -> np.ndarray:
     """Standard deviation from moments; 1 for a constant column, with a warning.
 
     Examples
     --------
     >>> two = np.array([2.0])
-    >>> spread_of((two, two, two), ["a"], "").tolist()
+    >>> spread_of(Moments(two, two, two), ["a"], "").tolist()
     [1.0]
     """
-    count, mean, squares = state
-    spread = np.sqrt(squares / np.maximum(count, 1.0))
-    constant = spread <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
-    if constant.any():
-        some = [str(n) for n, c in zip(names, constant) if c]
+    if state.is_constant.any():
+        some = [str(n) for n, c in zip(names, state.is_constant) if c]
         warnings.warn(
             message(
                 where,
@@ -94,7 +39,7 @@ def spread_of(state: tuple[np.ndarray, ...], names: Any, where: str) -> np.ndarr
             DataWarning,
             stacklevel=5,
         )
-    return np.where(constant, 1.0, spread)
+    return np.where(state.is_constant, 1.0, state.spread)
 
 
 @each
@@ -130,8 +75,9 @@ def zscore(rec: xr.Dataset, *, train: Any = None) -> xr.Dataset:
     """
     refuse_counts(rec, "z-scored")
     mask = _train_mask(rec, train)
-    state = moments(rec, mask)
-    if not state[0].any():
+    use = good_samples(rec) if mask is None else good_samples(rec) & mask
+    state = moments(rec["signal"], use)
+    if not state.n.any():
         raise ParameterError(
             message(
                 f"{label_of(rec)}: argument 'train'", "good samples in it", "none", ""
@@ -139,7 +85,7 @@ def zscore(rec: xr.Dataset, *, train: Any = None) -> xr.Dataset:
         )
     space = str(rec["signal"].dims[1])
     spread = spread_of(state, rec[space].values, label_of(rec))
-    done = _scaled(rec, state[1], spread)
+    done = _scaled(rec, state.mean, spread)
     limits = list(train) if isinstance(train, tuple) else None
     return record(done, "signal.zscore", train=limits)
 

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
-from neuroana.core.contract import check
+from neuroana.core.blockwise import moments
+from neuroana.core.checks import check_names
+from neuroana.core.contract import check, good_samples
 from neuroana.core.step import File, Parameters, pipeline_step
 from neuroana.core.store import read_netcdf, write_netcdf
 
@@ -49,11 +52,13 @@ def prepare(
     ds = check(read_netcdf(inputs["recording"]))
     if params.start is not None or params.stop is not None:
         ds = signal.crop(ds, params.start, params.stop)
-    ds = signal.pick(ds, params.names, ch_type=params.ch_type, drop_bad=params.drop_bad)
+    space = ds["signal"].dims[1]
+    labels = ds[space].to_numpy().tolist()
+    check_names(f"{space}s to drop: {space}", params.drop, labels)
+    names = params.names
     if params.drop:
-        space = ds["signal"].dims[1]
-        kept = [n for n in ds[space].to_numpy().tolist() if n not in params.drop]
-        ds = signal.pick(ds, kept)
+        names = [n for n in names or labels if n not in params.drop]
+    ds = signal.pick(ds, names, ch_type=params.ch_type, drop_bad=params.drop_bad)
     if params.notch is not None:
         ds = signal.notch(ds, params.notch)
     if params.reference is not None:
@@ -65,8 +70,7 @@ def prepare(
     if params.sampling_rate is not None:
         ds = signal.resample(ds, params.sampling_rate)
     if params.n_active is not None:
-        space = ds["signal"].dims[1]
-        order = (-ds["signal"].var("time")).argsort(kind="stable").to_numpy()
-        chosen = sorted(order[: params.n_active].tolist())
+        spread = moments(ds["signal"], good_samples(ds)).spread
+        chosen = np.sort(np.argsort(-spread, kind="stable")[: params.n_active])
         ds = signal.pick(ds, ds[space].to_numpy()[chosen].tolist())
     write_netcdf(check(ds, values=True), outputs["recording"])

@@ -14,6 +14,16 @@ from neuroana.switching.forward_backward import predict_states, smooth, viterbi
 from neuroana.switching.history import ExponentialHistory
 
 
+PAPER = """@inproceedings{li2024onehot,
+  title = {One-hot Generalized Linear Model for Switching Brain State Discovery},
+  author = {Li, Chengrui and Kim, Soon Ho and Rodgers, Chris and Choi, Hannah
+            and Wu, Anqi},
+  booktitle = {International Conference on Learning Representations},
+  year = {2024},
+  eprint = {2310.15263}
+}"""
+
+
 class HMMGLM(TransformerMixin, Estimator):
     """Recurring states of a recording, and how its signals drive each other in each.
 
@@ -127,7 +137,7 @@ class HMMGLM(TransformerMixin, Estimator):
     ('time', 'state')
     """
 
-    _citation = "switching.HMMGLM"
+    _citation = PAPER
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ import xarray as xr
 
 from neuroana.switching.designs import observed_moments
 from neuroana.switching.em import last_objective
+from neuroana.switching.metrics import adjusted_rand_index
 
 
 def shapes_of(model, observed):
@@ -122,7 +123,5 @@ def agreement(fit):
     """Adjusted Rand index of the states of the two best starts; NaN for one start."""
     if len(fit.trace) < 2:
         return float("nan")
-    from sklearn.metrics import adjusted_rand_score
-
     first, second = np.argsort(-last_objective(fit.trace))[:2]
-    return float(adjusted_rand_score(fit.labels[first], fit.labels[second]))
+    return adjusted_rand_index(fit.labels[first], fit.labels[second])

@@ -11,8 +11,9 @@ import xarray as xr
 from scipy.signal import butter, hilbert, sosfiltfilt, welch
 
 from neuroana.core.contract import check
+from neuroana.core.provenance import sha256_of
 from neuroana.core.store import read_netcdf
-from neuroana.io.registry import data_folder, load_sample, samples, sha256
+from neuroana.io.registry import data_folder, load_sample, samples
 
 
 NAMES = sorted(samples())
@@ -22,7 +23,7 @@ NAMES = sorted(samples())
 def test_file_is_the_registered_one(name):
     entry = samples()[name]
     path = data_folder() / entry.sample.path
-    assert sha256(path) == entry.sample.sha256
+    assert sha256_of(path) == entry.sample.sha256
     assert path.stat().st_size == entry.sample.bytes < 300_000
 
 

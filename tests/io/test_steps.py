@@ -68,8 +68,14 @@ def test_prepare_does_what_it_is_told_in_order(table, tmp_path):
     assert [s["step"] for s in history(ds)][1:] == [
         "signal.crop",
         "signal.pick",
-        "signal.pick",
     ]
+
+
+def test_prepare_names_a_signal_to_drop_that_is_not_there(table, tmp_path):
+    read(table, tmp_path / "a.nc", modality="fmri", options={"t_r": 2.0})
+    with pytest.raises(ParameterError, match="unknown \\['aa'\\]"):
+        step.run("signal.prepare", {"recording": tmp_path / "a.nc"},
+                 {"recording": tmp_path / "b.nc"}, {"drop": ["aa"]})  # fmt: skip
 
 
 def test_prepare_keeps_the_most_variable_signals(tmp_path, table):

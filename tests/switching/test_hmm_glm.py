@@ -321,6 +321,19 @@ def test_sample_is_a_recording(model):
     assert model.predict(made).sizes == {"time": 50}
 
 
+def test_fit_rejects_inputs_on_another_clock():
+    rng = np.random.default_rng(0)
+    time = np.arange(60) / 10.0
+    x = xr.DataArray(
+        rng.poisson(1.0, (60, 2)), {"time": 5.0 + time}, ("time", "neuron")
+    )
+    u = xr.DataArray(rng.standard_normal((60, 1)), {"time": time}, ("time", "input"))
+    with pytest.raises(SchemaError, match="the clock of the recording"):
+        HMMGLM(1).fit(x, inputs=u)
+    unlabelled = u.drop_vars("time")
+    assert HMMGLM(1).fit(x, inputs=unlabelled).n_inputs_ == 1
+
+
 def test_sample_asks_for_inputs():
     model = HMMGLM(1, link="exp", history=None)
     model.fit(np.arange(60.0).reshape(30, 2) % 3, inputs=np.arange(30.0)[:, None])

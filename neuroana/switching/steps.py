@@ -27,19 +27,20 @@ class FitParameters(Parameters):
     """Arguments of HMMGLM; "auto" chooses by what was recorded."""
 
     n_states: int = Field(2, ge=1, description="number of states")
-    observation: Literal["auto", "poisson", "gaussian"] = Field(
-        "auto", description="auto: poisson for spikes, gaussian otherwise"
-    )
-    link: Literal["softplus", "exp", "sigmoid", "identity"] | None = Field(
-        None, description="of the rate; null is the observation's own"
-    )
+    observation: Literal[
+        "auto", "poisson", "negative_binomial", "bernoulli", "categorical", "gaussian"
+    ] = Field("auto", description="auto: poisson for spikes, gaussian otherwise")
+    link: (
+        Literal["softplus", "exp", "sigmoid", "logit", "softmax", "identity"] | None
+    ) = Field(None, description="of the rate; null is the observation's own")
     history: str | dict[str, Any] | None = Field(
         "auto",
         description="exponential, raised_cosine, boxcar or raw; or {class: raw, "
         "n_lags: 2}; auto: exponential for spikes, one raw lag otherwise",
     )
     prior: str | dict[str, Any] = Field(
-        "none", description="none, gaussian, or {class: GaussianPrior, scale: 0.5}"
+        "none",
+        description="none, gaussian, one_hot, or {class: GaussianPrior, scale: 0.5}",
     )
     transitions: Literal["sticky", "fixed"] = Field("sticky", description="of states")
     alpha: float = Field(1.0, ge=1, description="Dirichlet weight of every transition")
@@ -48,7 +49,9 @@ class FitParameters(Parameters):
     self_coupling: Literal["free", "zero", "shared", "prior"] = Field(
         "free", description="coupling of a unit to its own past"
     )
-    covariance: Literal["diag"] = Field("diag", description="of gaussian observations")
+    covariance: Literal["diag", "full"] = Field(
+        "diag", description="of gaussian observations"
+    )
     init: Literal["glm+noise", "kmeans"] = Field("glm+noise", description="of starts")
     n_init: int = Field(8, ge=1, description="starts")
     max_iter: int = Field(200, ge=1, description="EM iterations at most")
@@ -65,7 +68,7 @@ class FitParameters(Parameters):
         given = self.model_dump()
         if given["observation"] == "auto":
             given["observation"] = "poisson" if modality == "spikes" else "gaussian"
-        counts = given["observation"] == "poisson"
+        counts = given["observation"] != "gaussian"
         if given["history"] == "auto":
             given["history"] = "exponential" if counts else "raw"
         given["history"] = setting("history", given["history"])

@@ -44,6 +44,7 @@ class Observed:
     input_names: np.ndarray  # (P,)
     dim: str  # of the units that are modelled, and their names
     names: np.ndarray  # (N,)
+    columns_a_value: int = 1  # of x: C - 1 indicators make one choice
     transition_inputs: np.ndarray | None = None  # (T, P)
     transition_input_names: np.ndarray | None = None
 
@@ -55,12 +56,13 @@ class Observed:
     @property
     def n_observed(self) -> int:
         """Values that count in the likelihood."""
-        return self.x.size if self.seen is None else int(self.seen.sum())
+        n = self.x.size if self.seen is None else int(self.seen.sum())
+        return n // self.columns_a_value
 
     @property
     def n_missing(self) -> int:
         """Values that do not."""
-        return self.x.size - self.n_observed
+        return self.x.size // self.columns_a_value - self.n_observed
 
     def split(self, array):
         """Cut an array along time into its sequences."""
@@ -153,6 +155,7 @@ def observe(
         input_names,
         dim,
         names,
+        len(names) if values == "classes" else 1,
         u_trans,
         trans_names,
     )

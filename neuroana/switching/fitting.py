@@ -146,8 +146,7 @@ def make_problems(model, observed, kind, flat, device):
             natural=natural[:, 1 : 1 + n_units * n_basis],
             noise_floor=tensor(floor),
             rest=rest,
-            n_observed=observed.n_observed
-            // (n_units if observed.dim == "category" else 1),
+            n_observed=observed.n_observed,
             chain=chain_of(model, observed),
         )
 

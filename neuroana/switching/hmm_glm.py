@@ -230,7 +230,10 @@ class HMMGLM(Decoding, TransformerMixin, Estimator):
         fit_states(self, observed)
         return self
 
-    def sample(self, n_bins=1000, n_sequences=1, *, inputs=None, random_state=None):
+    def sample(
+        self, n_bins=1000, n_sequences=1, *, inputs=None, transition_inputs=None,
+        random_state=None,
+    ):  # fmt: skip
         """Simulate from the fitted model.
 
         Parameters
@@ -238,8 +241,8 @@ class HMMGLM(Decoding, TransformerMixin, Estimator):
         n_bins : int
             Length of every sequence.
         n_sequences : int
-        inputs : array (n_bins, P) or (n_sequences, n_bins, P), optional
-            Needed where the model was fitted with inputs.
+        inputs, transition_inputs : array (n_bins, P) or (n_sequences, n_bins, P)
+            Needed where the model was fitted with them.
         random_state : int, Generator or None
 
         Returns
@@ -250,7 +253,7 @@ class HMMGLM(Decoding, TransformerMixin, Estimator):
         from neuroana.switching.simulate import sample_model
 
         rng = branch(draw_seed(random_state), 0)
-        made = sample_model(self, n_bins, n_sequences, inputs, rng)
+        made = sample_model(self, n_bins, n_sequences, inputs, transition_inputs, rng)
         return made[0] if n_sequences == 1 else made
 
     def forecast_memory(self, n_bins, n_units, n_inputs=0) -> int:

@@ -17,7 +17,7 @@ from neuroana.switching.linear_systems import factorise
 from neuroana.switching.panel import predictors
 
 
-INNER = 4  # inner steps an M step
+INNER = 2  # inner steps an M step
 
 
 def direction(family, panel, theta, noise, gamma, prior, free, *, variances=False):

@@ -1,3 +1,5 @@
+from .edge_metrics import balanced_edge_accuracy as balanced_edge_accuracy
+from .edge_metrics import edge_calibration as edge_calibration
 from .edge_priors import GaussianPrior as GaussianPrior
 from .edge_priors import RidgePrior as RidgePrior
 from .held_out import held_out_comparison as held_out_comparison

@@ -72,7 +72,8 @@ class Shared:
         self.gram = theta.new_zeros(shape)
         level = theta.new_zeros(n_starts, n_states, n_units)
         ready = None if noise is None else family.prepared(noise.to(design.dtype))
-        for chunk in panel.chunks(n_starts * n_states * max(n_units, n_terms)):
+        width = n_starts * n_states * max(n_units, n_terms)
+        for chunk in panel.chunks(width, coarse=True):
             share = gamma[:, chunk].transpose(1, 2)[:, :, None].to(design.dtype)
             terms = design[:, chunk]
             self.gram += (terms * share) @ terms.T

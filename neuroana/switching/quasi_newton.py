@@ -24,8 +24,6 @@ def direction(family, panel, theta, noise, gamma, prior, free, *, variances=Fals
     """The sum of the inner steps (S, K, N, D), and Laplace variances if asked for."""
     mean, precision = prior
     solver = Shared(family, panel, theta, noise, gamma, precision, free)
-    if variances:
-        return torch.zeros_like(theta), solver.variances()
 
     def uphill(at):
         slope = gradient(family, panel, at, noise, gamma)
@@ -42,7 +40,8 @@ def direction(family, panel, theta, noise, gamma, prior, free, *, variances=Fals
         new = uphill(at)
         memory.append((step, g - new))
         g = new
-    return (at - theta).nan_to_num(0.0, 0.0, 0.0), None
+    step = (at - theta).nan_to_num(0.0, 0.0, 0.0)
+    return step, solver.variances() if variances else None
 
 
 def two_loops(g, memory, solver):

@@ -1,5 +1,7 @@
 from .edge_priors import GaussianPrior as GaussianPrior
 from .edge_priors import RidgePrior as RidgePrior
+from .event_locked import event_locked_states as event_locked_states
+from .goodness import goodness_of_fit as goodness_of_fit
 from .held_out import held_out_comparison as held_out_comparison
 from .held_out import time_shift_null as time_shift_null
 from .history import BoxcarHistory as BoxcarHistory
@@ -7,6 +9,8 @@ from .history import ExponentialHistory as ExponentialHistory
 from .history import RaisedCosineHistory as RaisedCosineHistory
 from .history import RawHistory as RawHistory
 from .hmm_glm import HMMGLM as HMMGLM
+from .label_comparison import compare_with_labels as compare_with_labels
+from .ladder import fit_ladder as fit_ladder
 from .metrics import adjusted_rand_index as adjusted_rand_index
 from .metrics import dwell_times as dwell_times
 from .metrics import match_states as match_states
@@ -18,4 +22,13 @@ from .plots import plot_scores as plot_scores
 from .plots import plot_states as plot_states
 from .plots import plot_trace as plot_trace
 from .plots import plot_transitions as plot_transitions
+from .plots_checks import plot_checks as plot_checks
+from .plots_checks import plot_event_locked as plot_event_locked
+from .plots_checks import plot_label_table as plot_label_table
+from .plots_checks import plot_ladder as plot_ladder
+from .plots_checks import plot_selection as plot_selection
+from .predictive_copies import predictive_check as predictive_check
+from .selection import information_criteria as information_criteria
+from .selection import select_n_states as select_n_states
 from .simulate import simulate_hmm_glm as simulate_hmm_glm
+from .state_tables import state_table as state_table

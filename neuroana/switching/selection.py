@@ -189,11 +189,15 @@ def candidate_fold(estimator, pieces, n_states, fold, whole) -> xr.Dataset:
     )
 
 
+def no_fold() -> xr.Dataset:
+    """In place of a fold that the data do not have, or that failed."""
+    return xr.Dataset(dict.fromkeys(("held_out", "fold_agreement"), ((), np.nan)))
+
+
 def join_candidate(row, fold_rows) -> xr.Dataset:
     """One number of states: its fit and its folds."""
-    return row.merge(
-        xr.concat(fold_rows, dim="fold").drop_vars("n_states", errors="ignore")
-    )
+    folds = xr.concat(fold_rows or [no_fold()], dim="fold")
+    return row.merge(folds.drop_vars("n_states", errors="ignore"))
 
 
 def selection_table(rows) -> xr.Dataset:
@@ -204,7 +208,8 @@ def selection_table(rows) -> xr.Dataset:
         table[name].attrs["units"] = "nat"
     table["held_out"].attrs["units"] = "nat per observed value"
     mean = table["held_out"].mean("fold")
-    error = table["held_out"].std("fold", ddof=1) / np.sqrt(table.sizes["fold"])
+    count = table["held_out"].count("fold")
+    error = table["held_out"].std("fold", ddof=1) / np.sqrt(count)
     best = int(mean.argmax("n_states"))
     within = mean >= mean[best] - error[best]
     table.attrs = {

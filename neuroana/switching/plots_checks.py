@@ -250,7 +250,7 @@ def plot_label_table(found, *, ax=None):
     ax.set_xticks(range(table.sizes["label"]), table["label"].to_numpy())
     ax.set_yticks(range(table.sizes["state"]))
     ax.set_title(
-        f"ARI {float(found['ari']):.2f} (shifted in time: "
+        f"ARI {float(found['ari']):.2f} (moved in time: "
         f"{float(found['ari_null'].mean()):.2f}, p = {float(found['ari_p']):.2g})",
         fontsize=9,
     )

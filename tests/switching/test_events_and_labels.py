@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from neuroana.core.errors import ParameterError, ShapeError
 from neuroana.switching import compare_with_labels, event_locked_states
-from neuroana.switching.label_comparison import measures
+from neuroana.switching.label_comparison import measures, permute_visits
 
 
 def random_states(seed, n_bins=4000, dwell=25):
@@ -94,6 +94,22 @@ def test_shifts_keep_slow_courses_from_looking_related():
         found = compare_with_labels(first, second, n_null=39, random_state=seed)
         p.append(float(found.ari_p))
     assert np.mean(np.array(p) <= 0.05) < 0.15
+
+
+def test_visits_in_random_order_are_the_null_of_a_single_change():
+    rng = np.random.default_rng(0)
+    first = np.repeat(rng.random(60) < 0.9, rng.integers(5, 15, 60)).astype(int)
+    second = np.repeat(rng.random(60) < 0.1, rng.integers(5, 15, 60)).astype(int)
+    path = np.concatenate([first, second])
+    labels = np.arange(len(path)) >= len(first)
+
+    found = compare_with_labels(path, labels, null="visits", n_null=99, random_state=0)
+
+    assert float(found.ari_p) < 0.05
+    moved = permute_visits(path, np.random.default_rng(0))
+    assert np.bincount(moved).tolist() == np.bincount(path).tolist()
+    with pytest.raises(ParameterError, match="null"):
+        compare_with_labels(path, labels, null="shuffle")
 
 
 def test_lists_are_shifted_within_their_recordings():

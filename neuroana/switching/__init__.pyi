@@ -16,6 +16,7 @@ from .metrics import dwell_times as dwell_times
 from .metrics import match_states as match_states
 from .metrics import occupancy as occupancy
 from .metrics import state_accuracy as state_accuracy
+from .one_hot import OneHotPrior as OneHotPrior
 from .plots import plot_coupling as plot_coupling
 from .plots import plot_levels as plot_levels
 from .plots import plot_scores as plot_scores

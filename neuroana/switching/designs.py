@@ -6,18 +6,27 @@ All sequences stand end to end; history starts from zeros in each of them.
 """
 
 import logging
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from neuroana.core.checks import message
 from neuroana.core.contract import check_increasing, rate_of
-from neuroana.core.errors import SchemaError, ShapeError
+from neuroana.core.errors import DataWarning, SchemaError, ShapeError
 from neuroana.core.sequences import Sequences, as_sequences
 from neuroana.switching.history import drive
 
 
 logger = logging.getLogger(__name__)
+HINT = "for dF/F and other real values use observation='gaussian'"
+ACCEPTED = {
+    "counts": ("counts 0, 1, 2, ...", HINT),
+    "binary": ("zeros and ones", "for counts use observation='poisson'"),
+    "classes": ("classes 0, 1, 2, ...", "number the classes"),
+    "real": ("", ""),
+}
+HIGHEST = {"counts": np.inf, "binary": 1.0, "classes": 255.0, "real": np.inf}
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,10 @@ class Observed:
     seen: np.ndarray | None  # (T, N) bool, or None: nothing missing
     design: np.ndarray  # (T, D)
     input_names: np.ndarray  # (P,)
+    dim: str  # of the units that are modelled, and their names
+    names: np.ndarray  # (N,)
+    transition_inputs: np.ndarray | None = None  # (T, P)
+    transition_input_names: np.ndarray | None = None
 
     @property
     def lengths(self):
@@ -51,7 +64,16 @@ class Observed:
 
 
 def observe(
-    X, *, kernel, discrete, missing, inputs=None, lengths=None, fitted=None
+    X,
+    *,
+    kernel,
+    values,
+    missing,
+    whole_rows=False,
+    inputs=None,
+    transition_inputs=None,
+    lengths=None,
+    fitted=None,
 ) -> Observed:
     """Check what came and lay it out as design and target.
 
@@ -60,10 +82,12 @@ def observe(
     X : recording, collection, DataArray or ndarray
     kernel : array (B, L) or None
         History basis; None for no history.
-    discrete : bool
-        Ask for counts.
+    values : {"counts", "binary", "classes", "real"}
+        What the observations must be.
     missing : {"mask", "raise"}
-    inputs : like X, optional
+    whole_rows : bool
+        Whether a bin with one missing value is missing altogether.
+    inputs, transition_inputs : like X, optional
         Exogenous inputs on the same clock.
     lengths : sequence of int, optional
         For a plain array.
@@ -72,25 +96,34 @@ def observe(
         longer than the history.
     """
     sequences = as_sequences(X, lengths=lengths)
+    check_names_differ(sequences)
     if fitted is not None:
         check_units(sequences, fitted)
     check_clocks(sequences)
     n_lags = 0 if kernel is None else kernel.shape[1]
     filled, seen = [], []
-    for values, good, label in zip(sequences.values, sequences.good, sequences.labels):
-        if fitted is None and len(values) < n_lags + 1:
+    for array, good, label in zip(sequences.values, sequences.good, sequences.labels):
+        if fitted is None and len(array) < n_lags + 1:
             raise ShapeError(
                 message(
                     label,
                     f"at least {n_lags + 1} samples (history of {n_lags} and one)",
-                    f"{len(values)} sample(s)",
+                    f"{len(array)} sample(s)",
                     "leave it out or shorten the history",
                 )
             )
-        here = np.isfinite(values)
-        check_values(sequences, values, good, here, label, discrete, missing)
-        filled.append(np.where(here, values, 0.0))
+        here = np.isfinite(array)
+        check_values(sequences, array, good, here, label, values, missing)
+        filled.append(np.where(here, array, 0.0))
         seen.append(here)
+    dim, names = sequences.dim, sequences.names
+    if values == "classes":
+        names = class_names(filled, seen, sequences, fitted)
+        dim = "category"
+        filled = [indicators(x, here, len(names)) for x, here in zip(filled, seen)]
+        seen = [np.repeat(here, len(names), axis=1) for here in seen]
+    if whole_rows:
+        seen = [np.repeat(h.all(1, keepdims=True), h.shape[1], 1) for h in seen]
     x, here = np.concatenate(filled), np.concatenate(seen)
     n_missing = x.size - int(here.sum())
     if n_missing:
@@ -101,14 +134,84 @@ def observe(
         columns.append(np.concatenate(h))
     input_names = np.zeros(0, dtype=int)
     if inputs is not None:
-        u, input_names = read_inputs(inputs, sequences, lengths)
+        u, input_names = read_inputs(inputs, sequences, lengths, "inputs")
         columns.append(u)
-    design = np.concatenate(columns, axis=1)
-    return Observed(sequences, x, here if n_missing else None, design, input_names)
+    u_trans, trans_names = None, None
+    if transition_inputs is not None:
+        u_trans, trans_names = read_inputs(
+            transition_inputs, sequences, lengths, "transition_inputs"
+        )
+    return Observed(
+        sequences,
+        x,
+        here if n_missing else None,
+        np.concatenate(columns, axis=1),
+        input_names,
+        dim,
+        names,
+        u_trans,
+        trans_names,
+    )
+
+
+def class_names(filled, seen, sequences, fitted):
+    """All classes but the last, 0 .. C - 2; warn of one that never occurs."""
+    if sequences.values[0].shape[1] != 1:
+        raise ShapeError(
+            message(
+                "X", "one column of classes for observation='categorical'",
+                f"{sequences.values[0].shape[1]} columns", "fit each column by itself",
+            )
+        )  # fmt: skip
+    chosen = np.concatenate([x[here] for x, here in zip(filled, seen)]).astype(int)
+    if fitted is not None:
+        known = fitted.baseline_.sizes["category"] + 1
+        if len(chosen) and chosen.max() >= known:
+            raise SchemaError(
+                message("X", f"classes below {known}, as in the fit", chosen.max())
+            )
+        return fitted.baseline_["category"].to_numpy()
+    counts = np.bincount(chosen, minlength=2)
+    never = np.flatnonzero(counts == 0)
+    if (counts > 0).sum() < 2:
+        raise SchemaError(
+            message("X", "at least two classes", f"class {int(counts.argmax())} only")
+        )
+    if len(never):
+        warnings.warn(
+            message(
+                "X", f"all classes 0 .. {len(counts) - 1}",
+                f"none of class {', '.join(map(str, never))}",
+                "number the classes from 0 without gaps",
+            ),
+            DataWarning,
+            stacklevel=5,
+        )  # fmt: skip
+    return np.arange(len(counts) - 1)
+
+
+def indicators(x, here, n):
+    """Which of the first n classes a bin holds, (T, n); a missing bin none."""
+    return (here & (x == np.arange(n))).astype(float)
+
+
+def check_names_differ(sequences):
+    """Raise on two units of one name."""
+    names = list(map(str, sequences.names))
+    if len(set(names)) < len(names):
+        twice = sorted({n for n in names if names.count(n) > 1})[:6]
+        raise SchemaError(
+            message(
+                f"X: dim {sequences.dim!r}", "a name of its own for every unit",
+                f"more than one {', '.join(twice)}", "rename or drop the doubles",
+            )
+        )  # fmt: skip
 
 
 def check_units(sequences, fitted):
     """Raise unless the units are those of the fit, in their order."""
+    if fitted.observation == "categorical":
+        return
     rate = fitted.rate_
     known = list(map(str, rate[rate.dims[0]].to_numpy()))
     own = list(map(str, sequences.names))
@@ -161,7 +264,7 @@ def check_clocks(sequences):
         )
 
 
-def check_values(sequences, values, good, here, label, discrete, missing):
+def check_values(sequences, values, good, here, label, kind, missing):
     """Raise on infinite values, unwelcome NaN, and counts that are not counts."""
 
     def place(bad):
@@ -188,21 +291,19 @@ def check_values(sequences, values, good, here, label, discrete, missing):
                 "pass missing='mask' to leave them out of the likelihood",
             )
         )
-    if discrete:
-        odd = here & ((values < 0) | (np.abs(values - np.round(values)) > 1e-6))
-        if odd.any():
-            t, n = np.argwhere(odd)[0]
-            raise SchemaError(
-                message(
-                    f"{label}: 'signal'",
-                    "counts 0, 1, 2, ...",
-                    f"{values[t, n]:g} at {place(odd)}",
-                    "for dF/F and other real values use observation='gaussian'",
-                )
+    whole = np.abs(values - np.round(values)) <= 1e-6
+    wanted, hint = ACCEPTED[kind]
+    odd = here & ~(whole & (values >= 0) & (values <= HIGHEST[kind]))
+    if kind != "real" and odd.any():
+        t, n = np.argwhere(odd)[0]
+        raise SchemaError(
+            message(
+                f"{label}: 'signal'", wanted, f"{values[t, n]:g} at {place(odd)}", hint
             )
+        )
 
 
-def read_inputs(inputs, sequences, lengths):
+def read_inputs(inputs, sequences, lengths, what):
     """Exogenous inputs (T, P) and their names, on the clock of the sequences."""
     plain = isinstance(inputs, np.ndarray) and inputs.ndim == 2
     own = lengths
@@ -214,7 +315,7 @@ def read_inputs(inputs, sequences, lengths):
         if found != wanted or len(u) != len(sequences):
             raise ShapeError(
                 message(
-                    f"inputs of {label}",
+                    f"{what} of {label}",
                     f"{wanted} samples in {len(sequences)} sequences",
                     f"{found} samples in {len(u)} sequences",
                     "put the inputs on the clock of the recording",
@@ -226,7 +327,7 @@ def read_inputs(inputs, sequences, lengths):
             if apart > 0.01 * step:
                 raise SchemaError(
                     message(
-                        f"inputs of {label}: 'time'",
+                        f"{what} of {label}: 'time'",
                         "the clock of the recording",
                         f"times up to {apart:g} s apart",
                         "put the inputs on the clock of the recording",
@@ -237,7 +338,7 @@ def read_inputs(inputs, sequences, lengths):
             t, p = np.argwhere(bad)[0]
             raise SchemaError(
                 message(
-                    f"inputs of {label}: input {u.names[p]}",
+                    f"{what} of {label}: input {u.names[p]}",
                     "finite values",
                     f"{u.values[k][t, p]} at sample {t}",
                     "fill the input where it is not defined",

@@ -1,25 +1,16 @@
 """Beliefs about couplings before the data: ridge, and a mean shared by the states.
 
-A prior turns its own parameters into a precision and a mean for every coupling, which
-is all that the Newton step sees, and updates those parameters between M steps:
-
-    log p(w) = sum over states and edges of log N(w; mean, 1 / precision)
-
-Arrays: w, mean, precision (S, K, N, E), S independent starts, E = N * B + P columns
-(source by basis, then inputs). `pooled` (K, N, E) says which of them the prior speaks
-about; the others carry the ridge.
+A prior turns its own parameters into an `EdgeLaw`, all that the Newton step sees, and
+updates those parameters between M steps. The one-hot prior is in `one_hot`.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from neuroana.core.checks import check_choice, check_number
-
-
-RIDGE = 1e-3
-TWO_PI = 2 * math.pi
+from neuroana.switching.edge_laws import LEARN_FROM, RIDGE, EdgeLaw
+from neuroana.switching.one_hot import OneHotPrior
 
 
 @dataclass(frozen=True)
@@ -43,8 +34,9 @@ class RidgePrior:
     precision: float = RIDGE
 
     learns = False
+    learns_from = LEARN_FROM
 
-    def start(self, w, variance, pooled):
+    def start(self, w, variance, pooled, scale=1.0):
         """Law of every coupling; `variance` (E,) or (N, E) of its drive."""
         check_number("precision", self.precision, minimum=0.0)
         precision = np.broadcast_to(self.precision * variance, w.shape)
@@ -80,11 +72,13 @@ class GaussianPrior:
     scale: float | str = "shared"
     start_scale: float = 1.0
 
+    learns_from = LEARN_FROM
+
     @property
     def learns(self):
         return isinstance(self.scale, str)
 
-    def start(self, w, variance, pooled):
+    def start(self, w, variance, pooled, scale=1.0):
         """Law of every coupling, from the starting couplings."""
         if self.learns:
             check_choice("scale", self.scale, ("shared", "edge"))
@@ -113,26 +107,7 @@ class GaussianPrior:
         return EdgeLaw(np.where(pooled, w0, 0.0), precision, pooled)
 
 
-@dataclass(frozen=True)
-class EdgeLaw:
-    """A normal law for every coupling; its constant counts where it is learned."""
-
-    mean: np.ndarray  # (S, K, N, E)
-    precision: np.ndarray  # (S, K, N, E)
-    pooled: np.ndarray  # (K, N, E)
-
-    def log_density(self, w):
-        """Sum of log N(w; mean, 1/precision) over couplings, (S, K, N)."""
-        terms = -0.5 * self.precision * (w - self.mean) ** 2
-        constant = 0.5 * np.log(np.where(self.pooled, self.precision, 1.0) / TWO_PI)
-        return (terms + np.where(self.pooled, constant, 0.0)).sum(axis=-1)
-
-    def take(self, starts):
-        """The law of some of the starts."""
-        return EdgeLaw(self.mean[starts], self.precision[starts], self.pooled)
-
-
-NAMED = {"none": RidgePrior, "gaussian": GaussianPrior}
+NAMED = {"none": RidgePrior, "gaussian": GaussianPrior, "one_hot": OneHotPrior}
 
 
 def as_prior(prior):

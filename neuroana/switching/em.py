@@ -4,30 +4,33 @@
 
     E: gamma, sum of Xi, log p(x)                     `forward_backward.smooth`
     M: pi[k]    proportional to  sum_r gamma[r, 1, k]
-       A[i, j]  proportional to  Xi[i, j] + alpha - 1 + kappa [i = j]
-       theta    one damped Newton step                 `glm_mstep`
-       variance weighted mean of squared residuals     (gaussian)
+       A        `transitions`
+       theta, noise                                   `maximisation`
     then the prior's own parameters, from the 4th iteration on
 
-Every step raises J or leaves it, except the update of a learned prior scale. A start
-ends when (J - J before) / n_observed stays below tol three times running. Once one
-start has ended, others that trail it by more than three times their gain over the
-last five iterations are given up: only the best start is kept.
+A step that lowers J is seen at the next E step and taken back there; only the updates
+of a prior's own parameters may lower it. While a start gains far more than float32
+rounds J by, its emissions run in float32. A start ends when (J - J before) / n_observed
+stays below tol three times running. Once one start has ended, others that trail it by
+more than three times their gain over the last five iterations are given up: only the
+best start is kept.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from neuroana.switching import glm_mstep
+from neuroana.switching import glm_mstep, maximisation
 from neuroana.switching.forward_backward import Smoothed, smooth
+from neuroana.switching.panel import Panel
 
 
 PATIENCE = 3
-LEARN_PRIOR_FROM = 3  # zero-based iteration
 TRAILING = 5  # iterations over which a start's recent gain is measured
+ROUNDING = 1e-5  # of |J| / sqrt(T): rounding of J in float32, a hundred times over
+SLACK = 1e-9, 1e-7  # of |J| that a step may lose to rounding, fine and coarse
 
 
 @dataclass
@@ -35,16 +38,16 @@ class Parameters:
     """Parameters of S starts at once."""
 
     theta: torch.Tensor  # (S, K, N, D)
-    variance: torch.Tensor | None  # (S, K, N)
+    noise: torch.Tensor | None  # (S, K, N), (S, 1, N) or (S, K, N, N)
     transition: np.ndarray  # (S, K, K)
     initial: np.ndarray  # (S, K)
+    weights: np.ndarray | None = None  # (S, K, P) of inputs on transitions
 
     def take(self, starts):
         """The parameters of some of the starts."""
         starts = list(starts)
-        variance = None if self.variance is None else self.variance[starts]
         return Parameters(
-            self.theta[starts], variance, self.transition[starts], self.initial[starts]
+            *(None if part is None else part[starts] for part in vars(self).values())
         )
 
 
@@ -53,20 +56,24 @@ class Problem:
     """What is fitted, apart from the parameters."""
 
     family: Any
-    panel: glm_mstep.Panel
+    panel: Panel
     lengths: np.ndarray  # (R,)
     prior: Any
     free: torch.Tensor  # (K, N, D) bool, coefficients that are not fixed at zero
     ties: torch.Tensor | None  # (K, N, D) int, or None: nothing shared by states
     pooled: np.ndarray  # (K, N, D - 1) bool, couplings the prior speaks about
     column_variance: np.ndarray  # (N, D - 1), in units of the target's variance
-    variance_floor: torch.Tensor  # (N,)
+    natural: np.ndarray  # (N, N B), size of a coupling in natural units
+    noise_floor: torch.Tensor  # (N,)
     rest: torch.Tensor  # (N, D): coefficients of a state that owns no data
     n_observed: int
-    alpha: float = 1.0
-    kappa: float = 0.0
-    learn_transitions: bool = True
+    chain: Any  # transitions.Stationary or InputDriven
     map: Any = map  # how starts are shared out among workers
+
+    def law(self, theta):
+        """The prior's law at the first couplings."""
+        w = theta[..., 1:].cpu().numpy()
+        return self.prior.start(w, self.column_variance, self.pooled, self.natural)
 
 
 @dataclass
@@ -111,10 +118,11 @@ def expectation(problem, loglik, parameters):
     array = loglik.cpu().numpy()
 
     def alone(starts):
+        own = parameters.take(starts)
         return smooth(
             array[starts],
-            parameters.transition[starts],
-            parameters.initial[starts],
+            problem.chain.matrices(own.transition, own.weights),
+            own.initial,
             problem.lengths,
             device=str(loglik.device),
         )
@@ -122,13 +130,15 @@ def expectation(problem, loglik, parameters):
     return Smoothed(*each_start(problem, alone, len(array)))
 
 
-def emissions(problem, parameters):
+def emissions(problem, parameters, *, coarse=False):
     """Log-likelihood of every bin in every state, (S, T, K)."""
 
     def alone(starts):
         own = parameters.take(starts)
         return (
-            glm_mstep.emissions(problem.family, problem.panel, own.theta, own.variance),
+            glm_mstep.emissions(
+                problem.family, problem.panel, own.theta, own.noise, coarse=coarse
+            ),
         )
 
     return each_start(problem, alone, len(parameters.initial))[0]
@@ -137,94 +147,114 @@ def emissions(problem, parameters):
 def log_prior(problem, parameters, law):
     """Log density of couplings and transitions, (S,)."""
     w = parameters.theta[..., 1:].cpu().numpy()
-    total = law.log_density(w).sum(axis=(1, 2))
-    weight = pseudo_counts(problem, w.shape[1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(weight > 0, weight * np.log(parameters.transition), 0.0)
-    return total + terms.sum(axis=(1, 2))
+    chain = problem.chain.log_prior(parameters.transition, parameters.weights)
+    return law.log_density(w).sum(axis=(1, 2)) + chain
 
 
-def pseudo_counts(problem, n_states):
-    """alpha - 1 + kappa on the diagonal; zero where transitions are fixed."""
-    if not problem.learn_transitions:
-        return np.zeros((n_states, n_states))
-    return problem.alpha - 1 + problem.kappa * np.eye(n_states)
+def bound(problem, parameters, law, found):
+    """What an M step must not lower: J with the normal law it was given, (S,)."""
+    w = parameters.theta[..., 1:].cpu().numpy()
+    quadratic = -0.5 * (law.precision * (w - law.mean) ** 2).sum(axis=(1, 2, 3))
+    chain = problem.chain.log_prior(parameters.transition, parameters.weights)
+    return found.log_marginal.sum(axis=1) + quadratic + chain
 
 
 def update_chain(problem, parameters, found):
-    """New transitions and initial law from expected counts."""
+    """New transitions, their input weights, and initial law."""
     starts = np.concatenate([[0], np.cumsum(problem.lengths)[:-1]])
     initial = found.gamma[:, starts].mean(axis=1)
-    transition = parameters.transition
-    if problem.learn_transitions:
-        counts = found.xi_sum + pseudo_counts(problem, initial.shape[1])
-        total = counts.sum(axis=2, keepdims=True)
-        visited = total > 0
-        transition = np.where(visited, counts / np.where(visited, total, 1), transition)
-    return transition, initial
-
-
-def gaussian_law(law, n_terms, like):
-    """Mean and precision of all D coefficients; the baseline is free of belief."""
-
-    def widen(edges):
-        wide = np.zeros((*edges.shape[:-1], n_terms))
-        wide[..., 1:] = edges
-        return torch.as_tensor(wide, dtype=like.dtype, device=like.device)
-
-    return widen(law.mean), widen(law.precision)
-
-
-def maximise_glm(problem, theta, variance, gamma, law, *, variances=False):
-    """One guarded Newton step: theta, variance, log-likelihoods, Laplace variances."""
-    family, panel = problem.family, problem.panel
-    n_terms = theta.shape[-1]
-    mean, precision = gaussian_law(law, n_terms, theta)
-    occupancy = gamma.sum(1)
-    empty = (occupancy < n_terms / 2)[..., None, None]
-    if problem.ties is None and bool(empty.any()):
-        at_rest = torch.where(problem.free, mean, 0.0)
-        at_rest[..., 0] = problem.rest[:, 0]
-        theta = torch.where(empty, at_rest, theta)
-    q, gradient, curvature = glm_mstep.newton_terms(
-        family, panel, theta, variance, gamma
+    transition, weights = problem.chain.update(
+        parameters.transition, parameters.weights, found, problem.lengths
     )
-    before = q + glm_mstep.log_prior(theta, mean, precision)
-    uphill = (gradient + precision * (mean - theta)) * problem.free
-    matrix = glm_mstep.information(
-        family, panel, curvature, variance, precision, problem.free
-    )
-    if problem.ties is None:
-        step, laplace = glm_mstep.solve(matrix, uphill, variances=variances)
-    else:
-        step, laplace = glm_mstep.solve_tied(
-            matrix, uphill, problem.ties, variances=variances
-        )
-    step = torch.where(empty | ~problem.free, 0.0, step.nan_to_num(0.0, 0.0, 0.0))
-    theta, loglik, _ = glm_mstep.climb(
-        family, panel, theta, variance, gamma, step, before, (mean, precision),
-        tied=problem.ties is not None,
-    )  # fmt: skip
-    if variance is not None:
-        variance = glm_mstep.residual_variance(
-            panel, theta, gamma, variance, problem.variance_floor
-        )
-        loglik = glm_mstep.emissions(family, panel, theta, variance)
-    return theta, variance, loglik, laplace
+    return transition, initial, weights
 
 
-def fit_one_state(problem, theta, variance, law, *, max_iter=50, tol=1e-12):
-    """Newton iterations of the GLM without states; theta (1, 1, N, D)."""
-    gamma = theta.new_ones(1, problem.panel.x.shape[1], 1)
-    last = -np.inf
-    for _ in range(max_iter):
-        theta, variance, loglik, _ = maximise_glm(problem, theta, variance, gamma, law)
-        mean, precision = gaussian_law(law, theta.shape[-1], theta)
-        value = float(loglik.sum() + glm_mstep.log_prior(theta, mean, precision).sum())
-        if value - last < tol * abs(value):
-            break
-        last = value
-    return theta, variance
+class Climb:
+    """The starts that still climb: where they stand, and the step that led there."""
+
+    def __init__(self, problem, parameters):
+        self.problem, self.parameters = problem, parameters
+        self.active = np.arange(len(parameters.initial))
+        self.law = problem.law(parameters.theta)
+        self.coarse = np.ones(len(self.active), dtype=bool)
+        self.loglik = emissions(problem, parameters, coarse=True)
+        self.kept: dict[int, Any] = {}  # curvature of every start
+        self.before = None  # parameters, law and posterior that the last step left
+        self.n_logspace = 0
+
+    def look(self):
+        """E step; a step that lowered J is taken again with care."""
+        found = expectation(self.problem, self.loglik, self.parameters)
+        self.n_logspace += found.n_logspace
+        if self.before is not None and self.problem.family.values != "real":
+            wanted = bound(self.problem, *self.before)
+            got = bound(self.problem, self.parameters, self.before[1], found)
+            slack = np.where(self.coarse, *SLACK[::-1]) * np.abs(wanted)
+            fell = np.flatnonzero(~(got >= wanted - slack))
+            if len(fell):
+                self.mend(fell, found)
+        return found
+
+    def mend(self, fell, found):
+        """Replace the last step of some starts by one that halves where it must."""
+        old, law, left = self.before
+
+        def alone(places):
+            starts = fell[places]
+            own = old.take(starts)
+            gamma = torch.as_tensor(left.gamma[starts], device=own.theta.device)
+            return maximisation.climb_again(
+                self.problem, own.theta, own.noise, gamma, law.take(starts)
+            )
+
+        theta, noise, loglik = each_start(self.problem, alone, len(fell))
+        self.parameters.theta[fell], self.loglik[fell] = theta, loglik
+        if noise is not None:
+            self.parameters.noise[fell] = noise
+        self.kept.clear()
+        again = expectation(self.problem, loglik, self.parameters.take(fell))
+        for part, new in zip(found[:4], again[:4]):
+            part[fell] = new
+
+    def objective(self, found):
+        """J of every start."""
+        prior = log_prior(self.problem, self.parameters, self.law)
+        return found.log_marginal.sum(axis=1) + prior
+
+    def keep(self, places, found):
+        """Go on with some of the starts."""
+        self.active = self.active[places]
+        self.parameters, self.law = self.parameters.take(places), self.law.take(places)
+        return Smoothed(*(part[places] for part in found[:4]), 0)
+
+    def step(self, found, iteration, coarse):
+        """M step, then the prior's own parameters; `coarse` (S,): emissions suffice."""
+        problem, parameters, law = self.problem, self.parameters, self.law
+        self.before = parameters, law, found
+        transition, initial, weights = update_chain(problem, parameters, found)
+        due = iteration >= problem.prior.learns_from
+        learn = problem.prior.learns and due
+        self.coarse = coarse | (problem.panel.x.dtype == torch.float32)
+
+        def alone(starts):
+            own = parameters.take(starts)
+            gamma = torch.as_tensor(found.gamma[starts], device=own.theta.device)
+            made = maximisation.maximise_glm(
+                problem, own.theta, own.noise, gamma, law.take(starts),
+                variances=learn, coarse=self.coarse[starts],
+                kept=[self.kept.get(s) for s in self.active[starts]],
+            )  # fmt: skip
+            self.kept.update(zip(self.active[starts], made.kept))
+            return made[:4]
+
+        theta, noise, self.loglik, laplace = each_start(
+            problem, alone, len(self.active)
+        )
+        if due:
+            w = theta[..., 1:].cpu().numpy()
+            spread = laplace[..., 1:].cpu().numpy() if learn else None
+            self.law = problem.prior.update(law, w, spread)
+        self.parameters = Parameters(theta, noise, transition, initial, weights)
 
 
 def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
@@ -246,68 +276,45 @@ def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
     still = np.zeros(n_starts, dtype=int)
     active = np.arange(n_starts)
     ended: dict[int, tuple] = {}
-    labels = np.zeros((n_starts, problem.panel.x.shape[1]), dtype=np.int16)
-    n_logspace = 0
-    law = problem.prior.start(
-        parameters.theta[..., 1:].cpu().numpy(),
-        problem.column_variance,
-        problem.pooled,
-    )
-    loglik = emissions(problem, parameters)
+    n_bins = problem.panel.x.shape[1]
+    labels = np.zeros((n_starts, n_bins), dtype=np.int16)
+    climb = Climb(problem, parameters)
     for iteration in steps or range(max_iter):
-        found = expectation(problem, loglik, parameters)
-        n_logspace += found.n_logspace
-        objective = found.log_marginal.sum(axis=1) + log_prior(problem, parameters, law)
-        trace[active, iteration] = objective
+        found = climb.look()
+        trace[active, iteration] = climb.objective(found)
         labels[active] = found.gamma.argmax(axis=2)
-        done = standing(trace, active, iteration, still, problem.n_observed, tol)
+        gain = recent_gain(trace, active, iteration)
+        stands = (gain < tol * problem.n_observed) & climb.law.settled
+        still[active] = np.where(stands, still[active] + 1, 0)
+        done = still[active] >= PATIENCE
         done |= hopeless(trace, active, iteration, done, ended)
         done |= iteration == max_iter - 1
         for place in np.flatnonzero(done):
-            ended[active[place]] = (parameters.take([place]), law.take([place]))
+            ended[active[place]] = (
+                climb.parameters.take([place]),
+                climb.law.take([place]),
+            )
         keep = np.flatnonzero(~done)
         if len(keep) == 0:
             break
         if len(keep) < len(active):
-            active, parameters = active[keep], parameters.take(keep)
-            law = law.take(keep)
-            found = type(found)(*(part[keep] for part in found[:4]), 0)
-        parameters, law, loglik = maximise(problem, parameters, law, found, iteration)
+            found = climb.keep(keep, found)
+            active, gain = climb.active, gain[keep]
+        rounding = ROUNDING * np.abs(trace[active, iteration]) / np.sqrt(n_bins)
+        climb.step(found, iteration, gain > rounding)
     best = int(np.argmax(last_objective(trace)))
     parameters, law = ended[best]
     return finish(
-        problem, parameters, law, trace[:, : iteration + 1], best, n_logspace, labels,
-        converged=bool(still[best] >= PATIENCE),
+        problem, parameters, law, trace[:, : iteration + 1], best, climb.n_logspace,
+        labels, converged=bool(still[best] >= PATIENCE),
     )  # fmt: skip
 
 
-def maximise(problem, parameters, law, found, iteration):
-    """M step, then the prior's own parameters."""
-    transition, initial = update_chain(problem, parameters, found)
-    gamma = torch.as_tensor(found.gamma, device=parameters.theta.device)
-    learn = problem.prior.learns and iteration >= LEARN_PRIOR_FROM
-
-    def alone(starts):
-        own = parameters.take(starts)
-        return maximise_glm(
-            problem, own.theta, own.variance, gamma[starts], law.take(starts),
-            variances=learn,
-        )  # fmt: skip
-
-    theta, variance, loglik, laplace = each_start(problem, alone, len(gamma))
-    if iteration >= LEARN_PRIOR_FROM:
-        w = theta[..., 1:].cpu().numpy()
-        spread = laplace[..., 1:].cpu().numpy() if learn else None
-        law = problem.prior.update(law, w, spread)
-    return Parameters(theta, variance, transition, initial), law, loglik
-
-
-def standing(trace, active, iteration, still, n_observed, tol):
-    """Which active starts have gained less than tol three times running."""
-    if iteration:
-        gain = (trace[active, iteration] - trace[active, iteration - 1]) / n_observed
-        still[active] = np.where(gain < tol, still[active] + 1, 0)
-    return still[active] >= PATIENCE
+def recent_gain(trace, active, iteration):
+    """Gain of the last iteration, infinite before there was one."""
+    if not iteration:
+        return np.full(len(active), np.inf)
+    return trace[active, iteration] - trace[active, iteration - 1]
 
 
 def hopeless(trace, active, iteration, done, ended):
@@ -331,21 +338,10 @@ def finish(
     """Final posterior of the best start and its Laplace variances."""
     found = expectation(problem, emissions(problem, parameters), parameters)
     gamma = torch.as_tensor(found.gamma, device=parameters.theta.device)
-    fine = replace(problem.panel, coarse=False, outer={})
-    _, _, curvature = glm_mstep.newton_terms(
-        problem.family, fine, parameters.theta, parameters.variance, gamma
-    )
+    laplace = maximisation.laplace_variances(
+        problem, parameters.theta, parameters.noise, gamma, law
+    )[0]
     n_terms = parameters.theta.shape[-1]
-    _, precision = gaussian_law(law, n_terms, parameters.theta)
-    matrix = glm_mstep.information(
-        problem.family, fine, curvature, parameters.variance, precision, problem.free
-    )
-    nothing = torch.zeros_like(parameters.theta)
-    if problem.ties is None:
-        _, laplace = glm_mstep.solve(matrix, nothing, variances=True)
-    else:
-        _, laplace = glm_mstep.solve_tied(matrix, nothing, problem.ties, variances=True)
-    laplace = torch.where(problem.free, laplace[0], 0.0)
     empty = np.flatnonzero(found.gamma[0].sum(axis=0) < n_terms / 2)
     return Fit(
         parameters, law, found, laplace.cpu().numpy(), trace, best, converged,

@@ -14,14 +14,15 @@ from neuroana.core.checks import message
 from neuroana.core.errors import DataWarning, EmptyStateWarning, FitWarning, SchemaError
 from neuroana.core.progress import track
 from neuroana.core.random import draw_seed
-from neuroana.switching import em, starts
+from neuroana.switching import dispersion, em, starts
 from neuroana.switching.designs import flat_units, observed_moments
 from neuroana.switching.edge_priors import RidgePrior, as_prior
-from neuroana.switching.glm_mstep import CACHED_BYTES
 from neuroana.switching.labelling import label, shapes_of
+from neuroana.switching.maximisation import fit_one_state
 from neuroana.switching.observations import family
 from neuroana.switching.scoring import make_panel, without_flat
 from neuroana.switching.structure import structure
+from neuroana.switching.transitions import InputDriven, Stationary
 
 
 DISAGREE = 0.9  # adjusted Rand index of the two best starts below which we warn
@@ -36,7 +37,7 @@ def fit_states(model, observed) -> None:
     device = devices.choose(model.device)
     forecast(model, observed, device)
     with Workers(model.n_jobs) as workers:
-        kind = family(model.observation, model.link)
+        kind = family(model.observation, model.link, model.covariance)
         flat = flat_units(observed.x, observed.seen)
         warn_about(model, observed, flat)
         problem, alone = make_problems(model, observed, kind, flat, device)
@@ -80,7 +81,6 @@ def forecast(model, observed, device):
     problems = n_starts * model.n_states * n_units
     n_bytes = 8 * n_bins * (3 * n_terms + 4 * n_units + 5 * n_starts * model.n_states)
     n_bytes += 8 * problems * (2 * packed + 4 * n_terms**2)
-    n_bytes += min(CACHED_BYTES, 8 * n_bins * packed)
     devices.forecast(
         n_bytes,
         "HMMGLM.fit",
@@ -125,10 +125,10 @@ def warn_about(model, observed, flat):
 
 
 def make_problems(model, observed, kind, flat, device):
-    """The problem with K states, and the one-state fit (theta, variance) as anchor."""
-    n_units = observed.x.shape[1]
+    """The problem with K states, and the one-state fit (theta, noise) as anchor."""
+    n_units, n_terms = observed.x.shape[1], observed.design.shape[1]
     n_inputs = len(observed.input_names)
-    n_basis = (observed.design.shape[1] - 1 - n_inputs) // n_units
+    n_basis = (n_terms - 1 - n_inputs) // n_units
     mean, variance = observed_moments(observed.x, observed.seen)
     spread = observed.design.var(axis=0)
     masks = {
@@ -146,13 +146,13 @@ def make_problems(model, observed, kind, flat, device):
     def tensor(array):
         return torch.as_tensor(np.asarray(array), device=device)
 
-    rest = np.zeros((n_units, observed.design.shape[1]))
-    count = np.maximum((observed.x > -np.inf).sum(0), 1)
-    level = np.maximum(mean, 0.5 / count) if kind.discrete else mean
-    rest[:, 0] = kind.inverse_link(level)
+    rest = np.zeros((n_units, n_terms))
+    rest[:, 0] = kind.inverse_link(resting_level(kind, mean, len(observed.x)))
+    real = kind.values == "real"
     filled = np.where(variance > 0, variance, variance[variance > 0].mean())
     floor = FLOOR * filled
-    unit = np.ones(n_units) if kind.discrete else filled
+    unit = filled if real else np.ones(n_units)
+    natural = natural_scales(kind, observed)
 
     def problem(k, prior, rest):
         free, ties, pooled = masks[k]
@@ -165,55 +165,71 @@ def make_problems(model, observed, kind, flat, device):
             ties=None if ties is None or k == 1 else tensor(ties),
             pooled=pooled,
             column_variance=spread[1:] / unit[:, None],
-            variance_floor=tensor(floor),
+            natural=natural[:, 1 : 1 + n_units * n_basis],
+            noise_floor=tensor(floor),
             rest=rest,
-            n_observed=observed.n_observed,
-            alpha=model.alpha,
-            kappa=model.kappa,
-            learn_transitions=model.transitions == "sticky",
+            n_observed=observed.n_observed
+            // (n_units if observed.dim == "category" else 1),
+            chain=chain_of(model, observed),
         )
 
     prior = as_prior(model.prior)
     one = problem(1, prior if isinstance(prior, RidgePrior) else RidgePrior(), None)
     theta = tensor(rest)[None, None]
-    noise = None if kind.discrete else tensor(np.maximum(variance, floor))[None, None]
-    w = np.zeros((1, 1, n_units, observed.design.shape[1] - 1))
-    law = one.prior.start(w, one.column_variance, one.pooled)
-    alone = em.fit_one_state(one, theta, noise, law)
+    law = one.law(theta)
+    noise = first_noise(kind, np.maximum(variance, floor), n_units)
+    alone = fit_one_state(one, theta, None if noise is None else tensor(noise), law)
     return problem(model.n_states, prior, alone[0][0, 0]), alone
+
+
+def resting_level(kind, mean, n_bins):
+    """Mean of every unit, off the ends that the link cannot reach."""
+    if kind.values == "real":
+        return mean
+    low = 0.5 / n_bins
+    high = 1 - low if kind.values in ("binary", "classes") else np.inf
+    return np.clip(mean, low, high)
+
+
+def first_noise(kind, variance, n_units):
+    """Noise parameters before the first fit, (1, 1, ...)."""
+    if kind.noise == "dispersion":
+        return np.full((1, 1, n_units), dispersion.START)
+    if kind.noise == "covariance":
+        return np.diag(variance)[None, None]
+    return variance[None, None] if kind.noise == "variance" else None
+
+
+def chain_of(model, observed):
+    """How states follow each other in this model."""
+    alpha, kappa = model.alpha, model.kappa
+    if model.transitions == "inputs":
+        return InputDriven(alpha, kappa, True, observed.transition_inputs)
+    return Stationary(alpha, kappa, model.transitions == "sticky")
 
 
 def first_parameters(model, observed, problem, alone, seed):
     """Parameters of all starts."""
-    theta, variance = alone
+    theta, noise = alone
     init = starts.check_init(model.init)
     n_terms = theta.shape[-1]
     if hasattr(init, "coupling_"):
         names = [n for n in starts.ARRAYS if getattr(init, f"{n}_", None) is not None]
         init = {n: getattr(init, f"{n}_").to_numpy() for n in names}
     if isinstance(init, Mapping):
-        return starts.given(problem, theta, variance, init, shapes_of(model, observed))
+        return starts.given(problem, theta, noise, init, shapes_of(model, observed))
     if init == "kmeans" and model.n_states > 1:
-        w = np.zeros((model.n_init, model.n_states, theta.shape[2], n_terms - 1))
-        law = problem.prior.start(w, problem.column_variance, problem.pooled)
+        shape = (model.n_init, model.n_states, theta.shape[2], n_terms)
         return starts.clustered(
-            problem,
-            theta,
-            variance,
-            observed.x,
-            model.n_init,
-            model.n_states,
-            seed,
-            law,
-        )
+            problem, theta, noise, observed.x, model.n_init, model.n_states, seed,
+            problem.law(theta.new_zeros(shape)),
+        )  # fmt: skip
     n_starts = model.n_init if model.n_states > 1 else 1
-    scales = natural_scales(problem, observed)
-    return starts.noisy(
-        problem, theta, variance, scales, n_starts, model.n_states, seed
-    )
+    scales = natural_scales(problem.family, observed)
+    return starts.noisy(problem, theta, noise, scales, n_starts, model.n_states, seed)
 
 
-def natural_scales(problem, observed):
+def natural_scales(kind, observed):
     """Size of a coefficient that moves eta by its natural unit, (N, D)."""
     n_units = observed.x.shape[1]
     n_terms = observed.design.shape[1]
@@ -223,7 +239,7 @@ def natural_scales(problem, observed):
     unit = np.ones(n_units)
     inputs = slice(1 + n_edges, None)
     column[inputs] = np.where(spread[inputs] > 0, spread[inputs], 1.0)
-    if not problem.family.discrete:
+    if kind.values == "real":
         sd = np.sqrt(observed_moments(observed.x, observed.seen)[1])
         unit = np.where(sd > 0, sd, 1.0)
         column[1 : 1 + n_edges] = np.repeat(unit, n_edges // n_units)

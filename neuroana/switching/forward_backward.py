@@ -203,11 +203,11 @@ def viterbi(loglik, transition, initial, lengths=None, *, method="auto") -> Deco
 def predict_states(filtered, transition, initial, lengths=None) -> np.ndarray:
     """p(z[t]=k given x[1..t-1]): the filter carried one step ahead.
 
-    Parameters as for `smooth`, for one model with stationary transitions: `filtered`
-    (T, K), `transition` (K, K), `initial` (K,).
+    Parameters as for `smooth`, for one model: `filtered` (T, K), `transition` (K, K) or
+    (T-1, K, K), `initial` (K,).
     """
     ahead = np.empty_like(filtered)
-    ahead[1:] = filtered[:-1] @ np.asarray(transition)
+    ahead[1:] = (filtered[:-1, None] @ np.asarray(transition))[:, 0]
     starts = (
         np.concatenate([[0], np.cumsum(lengths)[:-1]]) if lengths is not None else 0
     )

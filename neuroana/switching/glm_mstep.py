@@ -7,9 +7,6 @@ weights gamma[:, k] on the bins:
     g = X' (gamma * score)        H = X' diag(gamma * Fisher weight) X
     theta <- theta + step (H + Lambda)^-1 (g + Lambda (mean - theta))
 
-One step an EM iteration, halved up to 8 times until Q + log prior rises, else not
-taken, so that EM stays monotone.
-
 | symbol              | shape           | meaning                                  |
 | ------------------- | --------------- | ---------------------------------------- |
 | X                   | (T, D)          | design: one, history drives, inputs      |
@@ -17,85 +14,59 @@ taken, so that EM stays monotone.
 | gamma               | (S, T, K)       | state probabilities, S independent starts|
 | Lambda, mean        | (S, K, N, D)    | precision and mean of the normal prior   |
 
-Time is cut into chunks that stay in cache. The Hessians of all S K N problems are one
-matrix product a chunk: weights (S K N, chunk) by outer products (chunk, D (D+1) / 2).
-It may run in float32: it only bends the direction of the step, never where it stops.
-Cost 2 S K N T (D^2 / 2 + 2 D) flops.
+H only bends the direction of the step, never where it stops: it runs in float32, on a
+sample of the bins that a state claims a share of, and is kept while the posterior stays
+put. The gradient is summed over all bins. Families whose predictors share a
+normaliser (categorical) have one system a state; gaussian ones need none of this
+(`gaussian_mstep`). Cost 4 K N T D flops a gradient, K N T D^2 for all bins of H.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
+from neuroana.switching.linear_systems import solve, solve_coupled, solve_tied, unpack
+from neuroana.switching.panel import predictors
 
-CHUNK_VALUES = 2**17  # of an array (S K N, chunk): about 1 MB
-CACHED_BYTES = 2**28  # outer products are kept between iterations below this
+
 HALVINGS = 8
+MOVED = 0.02  # share of the bins' probability that may change state before H is renewed
+OLDEST = 6  # steps after which it is renewed anyway
+CLAIM = 0.03  # probability of a state below which a bin is left out of its H
+HARDLY = 1e-6  # and out of an exact H
+SAMPLE = 150  # bins a coefficient that a sampled H is made of
+LEAST_SAMPLE = 2000  # bins
+CURVATURE_VALUES = 2**18  # of outer products at a time
 
 
-@dataclass
-class Panel:
-    """All sequences end to end, on the device of the fit; time is the last axis."""
-
-    design: torch.Tensor  # (D, T)
-    x: torch.Tensor  # (N, T), missing values zero
-    observed: torch.Tensor | None = None  # (N, T) bool; None: everything
-    constant: torch.Tensor | None = None  # (T,) part of the log-likelihood
-    coarse: bool = True  # Hessians in float32
-    outer: dict = field(default_factory=dict)  # chunk -> outer products
-
-    @classmethod
-    def of(cls, family, design, x, observed=None, *, coarse=True):
-        """Panel from tensors (T, D), (T, N) and (T, N)."""
-        constant = family.constant(x)
-        if observed is not None:
-            constant = constant * observed
-            observed = observed.T.contiguous()
-        design, x = design.T.contiguous(), x.T.contiguous()
-        return cls(design, x, observed, constant.sum(1), coarse)
-
-    def chunks(self, n_columns):
-        """Slices of time for arrays with `n_columns` values a bin."""
-        n_terms, n_bins = self.design.shape
-        widest = max(n_columns, n_terms * (n_terms + 1) // 2)
-        size = max(64, min(4096, CHUNK_VALUES // widest))
-        return [slice(t, min(t + size, n_bins)) for t in range(0, n_bins, size)]
-
-    def outer_products(self, chunk):
-        """Upper triangle of x x' for each bin of a chunk, (D (D+1) / 2, chunk)."""
-        key = (chunk.start, chunk.stop)
-        if key in self.outer:
-            return self.outer[key]
-        n_terms, n_bins = self.design.shape
-        kind = torch.float32 if self.coarse else self.design.dtype
-        terms = self.design[:, chunk].to(kind).contiguous()
-        row, column = torch.triu_indices(n_terms, n_terms, device=terms.device)
-        products = terms[row].mul_(terms[column])
-        if n_bins * len(row) * products.element_size() <= CACHED_BYTES:
-            self.outer[key] = products
-        return products
-
-    def predictors(self, theta, chunk):
-        """eta of a chunk, (S, K, N, chunk)."""
-        flat = theta.reshape(-1, theta.shape[-1]).to(self.design.dtype)
-        return (flat @ self.design[:, chunk]).view(*theta.shape[:3], -1)
-
-
-def emissions(family, panel, theta, variance=None):
+def emissions(family, panel, theta, noise=None, *, coarse=False):
     """Log-likelihood of every bin in every state, (S, T, K)."""
-    return expected_emissions(family, panel, theta, variance, None)[0]
+    return expected_emissions(family, panel, theta, noise, None, coarse=coarse)[0]
 
 
-def expected_emissions(family, panel, theta, variance, gamma):
+def mixed_emissions(family, panel, theta, noise, coarse):
+    """`emissions` of starts of which some are satisfied with float32, `coarse` (S,)."""
+    if coarse.all() or not coarse.any():
+        return emissions(family, panel, theta, noise, coarse=bool(coarse.all()))
+    parts = []
+    for s, rough in enumerate(coarse):
+        own = None if noise is None else noise[s : s + 1]
+        parts.append(
+            emissions(family, panel, theta[s : s + 1], own, coarse=bool(rough))
+        )
+    return torch.cat(parts)
+
+
+def expected_emissions(family, panel, theta, noise, gamma, *, coarse=False):
     """Emission log-likelihoods (S, T, K), and their expectation Q (S, K, N)."""
     n_starts, n_states = theta.shape[:2]
+    design, x = panel.parts(coarse)
     loglik = theta.new_empty(n_starts, panel.x.shape[1], n_states)
     q = torch.zeros_like(theta[..., 0])
-    if variance is not None:
-        variance = variance[..., None]
+    noise = None if noise is None else family.prepared(noise.to(design.dtype))
     for chunk in panel.chunks(theta[..., 0].numel()):
-        eta = panel.predictors(theta, chunk)
-        value = family.log_density(panel.x[:, chunk], eta, variance)
+        eta = predictors(theta, design, chunk)
+        value = family.log_density(x[:, chunk], eta, noise)
         if panel.observed is not None:
             value = value * panel.observed[:, chunk]
         total = value.sum(2) + panel.constant[chunk]
@@ -106,109 +77,133 @@ def expected_emissions(family, panel, theta, variance, gamma):
     return loglik, q
 
 
-def newton_terms(family, panel, theta, variance, gamma):
-    """Q (S, K, N), its gradient (S, K, N, D) and packed curvature (S, K, N | 1, P).
-
-    The curvature has one unit where it is the same for all (gaussian, nothing
-    missing), up to the factor 1 / variance which is then left out.
-    """
-    n_starts, n_states, n_units, n_terms = theta.shape
-    shared = not family.curvature_varies and panel.observed is None
-    n_problems = n_starts * n_states * (1 if shared else n_units)
-    q = torch.zeros_like(theta[..., 0])
-    gradient = torch.zeros_like(theta).view(-1, n_terms)
-    curvature = None
-    if variance is not None:
-        variance = variance[..., None]
+def gradient(family, panel, theta, noise, gamma, *, coarse=True):
+    """Slope of Q, (S, K, N, D)."""
+    design, x = panel.parts(coarse)
+    slope = torch.zeros_like(theta).view(-1, theta.shape[-1])
+    noise = None if noise is None else family.prepared(noise.to(design.dtype))
     for chunk in panel.chunks(theta[..., 0].numel()):
-        eta = panel.predictors(theta, chunk)
-        value, score, weight = family.derivatives(panel.x[:, chunk], eta, variance)
-        share = gamma[:, chunk].transpose(1, 2)[:, :, None].to(eta.dtype).contiguous()
-        if not shared:
-            weight = weight * share
+        eta = predictors(theta, design, chunk)
+        score = family.score(x[:, chunk], eta, noise)
+        score *= gamma[:, chunk].transpose(1, 2)[:, :, None].to(eta.dtype)
         if panel.observed is not None:
-            value, score, weight = (
-                part * panel.observed[:, chunk] for part in (value, score, weight)
-            )
-        q += (value @ share.transpose(2, 3))[..., 0]
-        score = (score * share).view(-1, eta.shape[-1])
-        gradient += score @ panel.design[:, chunk].T
-        products = panel.outer_products(chunk)
-        weight = (share if shared else weight).reshape(n_problems, -1)
-        if curvature is None:
-            curvature = products.new_zeros(n_problems, len(products))
-        curvature.addmm_(weight.to(products.dtype), products.T)
-    curvature = curvature.view(n_starts, n_states, -1, curvature.shape[-1])
-    return q, gradient.view_as(theta), curvature.to(theta.dtype)
+            score *= panel.observed[:, chunk]
+        slope += score.view(-1, eta.shape[-1]) @ design[:, chunk].T
+    return slope.view_as(theta)
 
 
-def unpack(curvature, n_terms):
-    """Symmetric matrices from their upper triangles."""
-    row, column = torch.triu_indices(n_terms, n_terms, device=curvature.device)
-    matrix = curvature.new_empty(*curvature.shape[:-1], n_terms, n_terms)
-    matrix[..., row, column] = curvature
-    matrix[..., column, row] = curvature
-    return matrix
+@dataclass
+class Curvature:
+    """H of the problems of one start, packed, and the posterior it was made for."""
+
+    packed: torch.Tensor  # (K, N or pairs, D (D + 1) / 2)
+    gamma: torch.Tensor  # (T, K)
+    age: int = 0
+
+    def fits(self, gamma):
+        """Whether the posterior is still near the one that H was made for."""
+        if self.age >= OLDEST:
+            return False
+        return bool((gamma - self.gamma).abs().sum(-1).mean() / 2 < MOVED)
 
 
-def information(family, panel, curvature, variance, precision, free):
+def curvature(family, panel, theta, noise, gamma, *, exact=False):
+    """H of every problem as upper triangles, (S, K, N or pairs, D (D + 1) / 2).
+
+    Unless `exact`, from a sample of the bins that a state claims, which stand for the
+    others: enough to tell where uphill is.
+    """
+    n_starts, n_states = theta.shape[:2]
+    if noise is not None:
+        noise = family.prepared(noise.to(panel.parts(True)[0].dtype))
+    rows = [
+        state_curvature(
+            family, panel, theta[s, k], None if noise is None else noise[s],
+            min(k, 0 if noise is None else len(noise[s]) - 1), gamma[s, :, k],
+            exact=exact,
+        )
+        for s in range(n_starts)
+        for k in range(n_states)
+    ]  # fmt: skip
+    packed = torch.stack(rows).to(theta.dtype)
+    return packed.view(n_starts, n_states, *packed.shape[1:])
+
+
+def state_curvature(family, panel, theta, noise, row, weight, *, exact):
+    """H of one state of one start, (N or pairs, D (D + 1) / 2)."""
+    design, _ = panel.parts(True)
+    n_terms, n_bins = design.shape
+    total = weight.sum()
+    bins = torch.nonzero(weight > (HARDLY if exact else CLAIM))[:, 0]
+    if not exact:
+        bins = bins[:: max(1, len(bins) // max(LEAST_SAMPLE, SAMPLE * n_terms))]
+    if len(bins) > 0.8 * n_bins or not len(bins):
+        bins = None
+    n_used = n_bins if bins is None else len(bins)
+    triangle = n_terms * (n_terms + 1) // 2
+    on_cpu = design.device.type == "cpu"
+    size = max(64, CURVATURE_VALUES * (1 if on_cpu else 256) // triangle)
+    h = None
+    kept = total if bins is None else weight[bins].sum()
+    for first in range(0, n_used, size):
+        chunk = slice(first, min(first + size, n_used))
+        where = chunk if bins is None else bins[chunk]
+        terms = design[:, where]
+        eta = theta.to(terms.dtype) @ terms
+        own = None if noise is None else noise[row]
+        fisher = family.fisher(eta, own)
+        fisher = fisher * weight[where].to(terms.dtype)
+        if panel.observed is not None:
+            seen = panel.observed[:, where]
+            fisher = fisher * (seen[:1] if family.coupled else seen)
+        products = outer_products(terms, triangle)
+        if h is None:
+            h = products.new_zeros(len(fisher), triangle)
+        h.addmm_(fisher, products.T)
+    scale = total / kept if float(kept) > 0 else 1.0
+    return h * scale
+
+
+def outer_products(terms, triangle):
+    """Upper triangle of x x' for each bin of a chunk, (D (D + 1) / 2, chunk)."""
+    products = terms.new_empty(triangle, terms.shape[1])
+    row = 0
+    for d in range(len(terms)):
+        width = len(terms) - d
+        torch.mul(terms[d:], terms[d], out=products[row : row + width])
+        row += width
+    return products
+
+
+def information(packed, precision, free):
     """H + Lambda (S, K, N, D, D); fixed coefficients are cut out by a one."""
-    n_terms = precision.shape[-1]
-    h = unpack(curvature, n_terms)
-    if not family.curvature_varies and panel.observed is None:
-        h = h / variance[..., None, None]
-    h = h + torch.diag_embed(precision)
+    h = unpack(packed, precision.shape[-1]) + torch.diag_embed(precision)
     h = h * (free[..., None] & free[..., None, :])
     return h + torch.diag_embed((~free).to(h.dtype)).expand_as(h)
 
 
-def solve(matrix, right, *, variances=False):
-    """Solve positive definite systems; also the diagonal of the inverses if asked.
-
-    Rows and columns are scaled to a unit diagonal first, so units do not matter; a
-    system that is singular in floating point gets the smallest jitter that mends it.
-    """
-    scale = matrix.diagonal(dim1=-2, dim2=-1).clamp_min(1e-300).rsqrt()
-    scaled = matrix * scale[..., None] * scale[..., None, :]
-    factor, failed = torch.linalg.cholesky_ex(scaled)
-    jitter = 1e-10
-    while bool((failed > 0).any()) and jitter < 1:
-        eye = jitter * torch.eye(
-            matrix.shape[-1], dtype=matrix.dtype, device=matrix.device
-        )
-        redone, still = torch.linalg.cholesky_ex(scaled + eye)
-        mend = (failed > 0)[..., None, None]
-        factor = torch.where(mend, redone, factor)
-        failed = torch.where(failed > 0, still, failed)
-        jitter *= 100
-    step = torch.cholesky_solve((right * scale)[..., None], factor)[..., 0] * scale
-    if not variances:
-        return step, None
-    inverse = torch.cholesky_inverse(factor).diagonal(dim1=-2, dim2=-1)
-    return step, inverse * scale**2
+def coupled_information(packed, precision, free):
+    """The same as blocks c <= d of one system a state, (S, K, pairs, D, D)."""
+    n_units = precision.shape[2]
+    h = unpack(packed, precision.shape[-1])
+    row, column = torch.triu_indices(n_units, n_units, device=h.device)
+    h = h * (free[:, row, :, None] & free[:, column, None, :])
+    own = row == column
+    diagonal = torch.where(free, precision, 1.0)
+    h[:, :, own] += torch.diag_embed(diagonal)
+    return h
 
 
-def solve_tied(matrix, right, ties, *, variances=False):
-    """`solve` where coefficients with the same tie (K, N, D) are one and the same."""
-    n_starts, n_states, n_units, n_terms = right.shape
-    size = int(ties.max()) + 1
-    joint = matrix.new_zeros(n_starts, n_units, size, size)
-    total = matrix.new_zeros(n_starts, n_units, size)
-    start = torch.arange(n_starts, device=ties.device)[:, None, None]
-    unit = torch.arange(n_units, device=ties.device)[None, :, None]
-    for k in range(n_states):
-        tie = ties[k][None]
-        total.index_put_((start, unit, tie), right[:, k], accumulate=True)
-        place = (start[..., None], unit[..., None], tie[..., None], tie[..., None, :])
-        joint.index_put_(place, matrix[:, k], accumulate=True)
-    step, variance = solve(joint, total, variances=variances)
-
-    def spread(values):
-        index = ties.transpose(0, 1).reshape(n_units, -1).expand(n_starts, -1, -1)
-        wide = values.gather(-1, index).view(n_starts, n_units, n_states, n_terms)
-        return wide.transpose(1, 2)
-
-    return spread(step), spread(variance) if variances else None
+def newton_step(family, packed, uphill, precision, free, ties, *, variances=False):
+    """(H + Lambda)^-1 uphill (S, K, N, D), and the diagonal of that inverse."""
+    uphill = uphill * free
+    if family.coupled:
+        blocks = coupled_information(packed, precision, free)
+        return solve_coupled(blocks, uphill, variances=variances)
+    matrix = information(packed, precision, free)
+    if ties is None:
+        return solve(matrix, uphill, variances=variances)
+    return solve_tied(matrix, uphill, ties, variances=variances)
 
 
 def log_prior(theta, mean, precision):
@@ -216,19 +211,20 @@ def log_prior(theta, mean, precision):
     return -0.5 * (precision * (theta - mean) ** 2).sum(-1)
 
 
-def climb(family, panel, theta, variance, gamma, step, before, prior, *, tied):
+def climb(family, panel, theta, noise, gamma, step, prior, *, axes=()):
     """Take `step` where it raises Q + log prior, halving it where it does not.
 
-    Returns theta, emission log-likelihoods (S, T, K) and the number of refusals.
+    Problems are judged one by one, or together along `axes` of (S, K, N): states that
+    share coefficients, units that share a normaliser. Returns theta and emission
+    log-likelihoods (S, T, K).
     """
 
     def value(at):
-        loglik, q = expected_emissions(family, panel, at, variance, gamma)
+        loglik, q = expected_emissions(family, panel, at, noise, gamma)
         total = q + log_prior(at, *prior)
-        return loglik, total.sum(1, keepdim=True) if tied else total
+        return loglik, total.sum(axes, keepdim=True) if axes else total
 
-    if tied:
-        before = before.sum(1, keepdim=True)
+    _, before = value(theta)
     length = torch.ones_like(before)
     slack = 1e-12 * before.abs() + 1e-12
     for halving in range(HALVINGS + 1):
@@ -236,23 +232,8 @@ def climb(family, panel, theta, variance, gamma, step, before, prior, *, tied):
         loglik, after = value(trial)
         worse = ~(after >= before - slack) & (length > 0)
         if not bool(worse.any()):
-            return trial, loglik, int((length == 0).sum())
+            break
         length = torch.where(
             worse, length / 2 if halving < HALVINGS - 1 else 0.0, length
         )
-    return trial, loglik, int((length == 0).sum())
-
-
-def residual_variance(panel, theta, gamma, variance, floor):
-    """Weighted mean of squared residuals, (S, K, N); kept where nothing weighs."""
-    total, weight = torch.zeros_like(variance), torch.zeros_like(variance)
-    for chunk in panel.chunks(variance.numel()):
-        residual = panel.x[:, chunk] - panel.predictors(theta, chunk)
-        share = gamma[:, chunk].transpose(1, 2)[:, :, None].to(residual.dtype)
-        if panel.observed is not None:
-            share = share * panel.observed[:, chunk]
-        total += (share * residual * residual).sum(-1)
-        weight += share.sum(-1)
-    enough = weight > 1e-8
-    mean = total / torch.where(enough, weight, 1.0)
-    return torch.where(enough, mean.maximum(floor), variance)
+    return trial, loglik

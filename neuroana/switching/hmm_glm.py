@@ -49,18 +49,22 @@ class HMMGLM(TransformerMixin, Estimator):
     ----------
     n_states : int
         K. One is the plain GLM.
-    observation : {"poisson", "gaussian"}
-        Counts, or real values with a variance per state and unit.
+    observation : {"poisson", "bernoulli", "negative_binomial", "categorical", \
+                   "gaussian"}
+        Counts; zeros and ones; over-dispersed counts, dispersion per unit; one of C
+        choices in a single column (0 .. C - 1, the last is the reference); real values.
     link : str, optional
-        "softplus" (default), "exp" or "sigmoid" for counts; "identity".
+        "softplus" (default) or "exp" for counts, "sigmoid" for poisson too.
     history : history basis or None
         :class:`ExponentialHistory`, :class:`RaisedCosineHistory`,
         :class:`BoxcarHistory`, :class:`RawHistory`; None for inputs alone.
-    prior : {"none", "gaussian"} or prior
-        On couplings: a slight ridge; or couplings of all states around one shared
-        map. :class:`RidgePrior`, :class:`GaussianPrior` set their scale.
-    transitions : {"sticky", "fixed"}
-        Learned under a Dirichlet prior, or left as they start.
+    prior : {"none", "gaussian", "one_hot"} or prior
+        On couplings: a slight ridge; couplings of all states around one shared map; an
+        edge type a state (inhibitory, none, excitatory) around one shared map of types.
+        :class:`RidgePrior`, :class:`GaussianPrior`, :class:`OneHotPrior` set more.
+    transitions : {"sticky", "fixed", "inputs"}
+        Learned under a Dirichlet prior; left as they start; or a multinomial regression
+        on the `transition_inputs` that `fit` is given.
     alpha, kappa : float
         Of the Dirichlet prior on rows of A, ``alpha + kappa`` on the diagonal.
     baseline : {"state", "shared"}
@@ -68,8 +72,9 @@ class HMMGLM(TransformerMixin, Estimator):
     self_coupling : {"free", "zero", "shared", "prior"}
         Coupling of a unit to its own past: outside the prior, absent, the same in all
         states, or as any other.
-    covariance : {"diag"}
-        Of gaussian observations.
+    covariance : {"diag", "full"}
+        Of gaussian observations, per state. With "full" a bin that misses one value is
+        missing altogether.
     init : {"glm+noise", "kmeans"}, mapping of arrays, or fitted HMMGLM
         Where starts begin; arrays are named as the learned attributes, without the
         final underscore, and make a single start.
@@ -104,8 +109,16 @@ class HMMGLM(TransformerMixin, Estimator):
     input_weights_ : DataArray (state, neuron, input)
     transition_matrix_ : DataArray (state, state_next)
     initial_prob_, occupancy_ : DataArray (state)
-    noise_ : DataArray (state, neuron)
-        Variance of gaussian observations.
+    noise_ : DataArray (state, neuron), (state, neuron, source) or (neuron)
+        Variance or covariance of gaussian, dispersion of negative binomial values.
+    transition_weights_ : DataArray (state_next, transition_input)
+        q; `transition_matrix_` is then A where all transition inputs are zero.
+    edge_probability_ : DataArray (state, neuron, source, sign)
+        Posterior of the edge types (prior "one_hot"); NaN where the prior is silent.
+    edge_prior_ : DataArray (neuron, source, sign)
+        The map of edge types that all states share.
+    source_sign_ : DataArray (source, sign)
+        Posterior sign of every source (``sign_pooling="source"``).
     coupling_prior_mean_, coupling_prior_sd_ : DataArray (state, neuron, source, basis)
         The learned map shared by states and the scatter around it (prior "gaussian").
     kernel_ : DataArray (basis, lag)
@@ -186,7 +199,7 @@ class HMMGLM(TransformerMixin, Estimator):
         self.dtype = dtype
         self.progress = progress
 
-    def fit(self, X, y=None, *, inputs=None, lengths=None):
+    def fit(self, X, y=None, *, inputs=None, transition_inputs=None, lengths=None):
         """Fit to one or several recordings.
 
         Parameters
@@ -196,6 +209,9 @@ class HMMGLM(TransformerMixin, Estimator):
         y : ignored
         inputs : like X, optional
             Exogenous inputs u on the same clock.
+        transition_inputs : like X, optional
+            Inputs of the transitions, for ``transitions="inputs"``; a row drives the
+            step into its bin.
         lengths : sequence of int, optional
             Lengths of the sequences stacked in one plain array.
 
@@ -212,19 +228,19 @@ class HMMGLM(TransformerMixin, Estimator):
         from neuroana.switching.fitting import fit_states
 
         self._check_parameters()
-        observed = self._observe(X, inputs, lengths, fitted=False)
+        observed = self._observe(X, inputs, lengths, transition_inputs, fitted=False)
         fit_states(self, observed)
         return self
 
-    def predict(self, X, *, inputs=None, lengths=None):
+    def predict(self, X, *, inputs=None, transition_inputs=None, lengths=None):
         """Decode the most probable path of states (Viterbi); costs O(T K^2).
 
         Parameters
         ----------
         X : recording, collection of recordings, DataArray or ndarray (time, unit)
             Units as in the fit, by name and order.
-        inputs : like X, optional
-            Needed where the model was fitted with inputs.
+        inputs, transition_inputs : like X, optional
+            Needed where the model was fitted with them.
         lengths : sequence of int, optional
             Lengths of the sequences stacked in one plain array.
 
@@ -247,19 +263,19 @@ class HMMGLM(TransformerMixin, Estimator):
         >>> model.predict(data[0]).dims
         ('time',)
         """
-        observed, loglik = self._emissions(X, inputs, lengths)
-        path = viterbi(loglik, *self._chain(), observed.lengths).path
+        observed, loglik = self._emissions(X, inputs, lengths, transition_inputs)
+        path = viterbi(loglik, *self._chain(observed), observed.lengths).path
         return observed.sequences.wrap(observed.split(path), name="state")
 
-    def predict_proba(self, X, *, inputs=None, lengths=None):
+    def predict_proba(self, X, *, inputs=None, transition_inputs=None, lengths=None):
         """Infer the probability of each state given the whole sequence; O(T K^2).
 
         Parameters
         ----------
         X : recording, collection of recordings, DataArray or ndarray (time, unit)
             Units as in the fit, by name and order.
-        inputs : like X, optional
-            Needed where the model was fitted with inputs.
+        inputs, transition_inputs : like X, optional
+            Needed where the model was fitted with them.
         lengths : sequence of int, optional
             Lengths of the sequences stacked in one plain array.
 
@@ -283,17 +299,17 @@ class HMMGLM(TransformerMixin, Estimator):
         >>> bool(abs(posterior.sum("state") - 1).max() < 1e-12)
         True
         """
-        return self._probabilities(X, inputs, lengths, "gamma")
+        return self._probabilities(X, inputs, lengths, transition_inputs, "gamma")
 
-    def filter_proba(self, X, *, inputs=None, lengths=None):
+    def filter_proba(self, X, *, inputs=None, transition_inputs=None, lengths=None):
         """Infer the probability of each state given the sequence so far (causal).
 
         Parameters
         ----------
         X : recording, collection of recordings, DataArray or ndarray (time, unit)
             Units as in the fit, by name and order.
-        inputs : like X, optional
-            Needed where the model was fitted with inputs.
+        inputs, transition_inputs : like X, optional
+            Needed where the model was fitted with them.
         lengths : sequence of int, optional
             Lengths of the sequences stacked in one plain array.
 
@@ -317,13 +333,15 @@ class HMMGLM(TransformerMixin, Estimator):
         >>> bool(abs(early - model.filter_proba(data[0])[:50]).max() < 1e-12)
         True
         """
-        return self._probabilities(X, inputs, lengths, "filtered")
+        return self._probabilities(X, inputs, lengths, transition_inputs, "filtered")
 
-    def transform(self, X, *, inputs=None, lengths=None):
+    def transform(self, X, *, inputs=None, transition_inputs=None, lengths=None):
         """The same as :meth:`predict_proba`, for pipelines."""
-        return self.predict_proba(X, inputs=inputs, lengths=lengths)
+        return self.predict_proba(
+            X, inputs=inputs, transition_inputs=transition_inputs, lengths=lengths
+        )
 
-    def predict_rate(self, X, *, inputs=None, lengths=None):
+    def predict_rate(self, X, *, inputs=None, transition_inputs=None, lengths=None):
         """Expected value of every unit one bin ahead, (time, unit).
 
         Mean of the states' predictions, weighted with the probability of each state
@@ -331,22 +349,24 @@ class HMMGLM(TransformerMixin, Estimator):
         """
         from neuroana.switching.scoring import expected_values
 
-        observed, loglik = self._emissions(X, inputs, lengths)
-        found = smooth(loglik, *self._chain(), observed.lengths)
-        ahead = predict_states(found.filtered, *self._chain(), observed.lengths)
+        observed, loglik = self._emissions(X, inputs, lengths, transition_inputs)
+        found = smooth(loglik, *self._chain(observed), observed.lengths)
+        ahead = predict_states(found.filtered, *self._chain(observed), observed.lengths)
         rate = expected_values(self, observed, ahead)
-        dims = ("time", observed.sequences.dim)
-        return observed.sequences.wrap(observed.split(rate), dims=dims, name="rate")
+        return observed.sequences.wrap(
+            observed.split(rate), dims=("time", observed.dim), name="rate",
+            coords={observed.dim: observed.names},
+        )  # fmt: skip
 
-    def log_likelihood(self, X, *, inputs=None, lengths=None):
+    def log_likelihood(self, X, *, inputs=None, transition_inputs=None, lengths=None):
         """Compute log p of each sequence, states summed out by the forward pass.
 
         Parameters
         ----------
         X : recording, collection of recordings, DataArray or ndarray (time, unit)
             Units as in the fit, by name and order.
-        inputs : like X, optional
-            Needed where the model was fitted with inputs.
+        inputs, transition_inputs : like X, optional
+            Needed where the model was fitted with them.
         lengths : sequence of int, optional
             Lengths of the sequences stacked in one plain array.
 
@@ -369,8 +389,8 @@ class HMMGLM(TransformerMixin, Estimator):
         >>> model.log_likelihood(data).sizes["sequence"]
         2
         """
-        observed, loglik = self._emissions(X, inputs, lengths)
-        found = smooth(loglik, *self._chain(), observed.lengths)
+        observed, loglik = self._emissions(X, inputs, lengths, transition_inputs)
+        found = smooth(loglik, *self._chain(observed), observed.lengths)
         return xr.DataArray(
             found.log_marginal,
             dims="sequence",
@@ -379,15 +399,17 @@ class HMMGLM(TransformerMixin, Estimator):
             attrs={"units": "nat", "n_observed": observed.n_observed},
         )
 
-    def score(self, X, y=None, *, inputs=None, lengths=None) -> float:
+    def score(
+        self, X, y=None, *, inputs=None, transition_inputs=None, lengths=None
+    ) -> float:
         """Compute log p per observed value: the held-out score where X was held out.
 
         Parameters
         ----------
         X : recording, collection of recordings, DataArray or ndarray (time, unit)
             Units as in the fit, by name and order.
-        inputs : like X, optional
-            Needed where the model was fitted with inputs.
+        inputs, transition_inputs : like X, optional
+            Needed where the model was fitted with them.
         lengths : sequence of int, optional
             Lengths of the sequences stacked in one plain array.
 
@@ -410,10 +432,14 @@ class HMMGLM(TransformerMixin, Estimator):
         >>> model.score(data) > HMMGLM(1, link="sigmoid").fit(data).score(data)
         True
         """
-        found = self.log_likelihood(X, inputs=inputs, lengths=lengths)
+        found = self.log_likelihood(
+            X, inputs=inputs, transition_inputs=transition_inputs, lengths=lengths
+        )
         return float(found.sum()) / max(found.attrs["n_observed"], 1)
 
-    def bits_per_spike(self, X, *, inputs=None, lengths=None) -> float:
+    def bits_per_spike(
+        self, X, *, inputs=None, transition_inputs=None, lengths=None
+    ) -> float:
         """Gain over constant rates, those of the training data, in bits per spike.
 
         Units that were silent in the training data are left out.
@@ -421,21 +447,21 @@ class HMMGLM(TransformerMixin, Estimator):
         from neuroana.switching.metrics import bits_per_spike
         from neuroana.switching.scoring import emissions_of
 
-        if self.observation != "poisson":
+        if self.observation not in ("poisson", "negative_binomial"):
             raise ParameterError(
                 message(
-                    "bits_per_spike", "observation='poisson'", repr(self.observation),
+                    "bits_per_spike", "counts", repr(self.observation),
                     "use score",
                 )
             )  # fmt: skip
-        observed = self._observe(X, inputs, lengths)
+        observed = self._observe(X, inputs, lengths, transition_inputs)
         active = self.flat_.to_numpy() == 0
         seen = (
             np.ones(observed.x.shape, bool) if observed.seen is None else observed.seen
         )
         seen = seen & active
         loglik = emissions_of(self, observed, seen)
-        found = smooth(loglik, *self._chain(), observed.lengths)
+        found = smooth(loglik, *self._chain(observed), observed.lengths)
         return bits_per_spike(
             found.log_marginal.sum(), observed.x, self.rate_.to_numpy(), seen=seen
         )
@@ -466,7 +492,7 @@ class HMMGLM(TransformerMixin, Estimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "mask"
-        tags.input_tags.positive_only = self.observation == "poisson"
+        tags.input_tags.positive_only = self.observation != "gaussian"
         return tags
 
     def _check_parameters(self):
@@ -479,21 +505,36 @@ class HMMGLM(TransformerMixin, Estimator):
         check_number("tol", self.tol, minimum=0.0)
         check_number("alpha", self.alpha, minimum=1.0)
         check_number("kappa", self.kappa, minimum=0.0)
-        check_choice("transitions", self.transitions, ("sticky", "fixed"))
+        check_choice("transitions", self.transitions, ("sticky", "fixed", "inputs"))
         check_choice("baseline", self.baseline, ("state", "shared"))
         check_choice(
             "self_coupling", self.self_coupling, ("free", "zero", "shared", "prior")
         )
-        check_choice("covariance", self.covariance, ("diag",))
+        check_choice("covariance", self.covariance, ("diag", "full"))
         check_choice("missing", self.missing, ("mask", "raise"))
         check_choice("dtype", self.dtype, ("float64", "float32"))
         if self.n_jobs is not None:
             check_number("n_jobs", self.n_jobs, minimum=1, integer=True)
         as_prior(self.prior)
         check_init(self.init)
-        family(self.observation, self.link)
+        kind = family(self.observation, self.link, self.covariance)
+        if self.covariance == "full" and kind.noise != "covariance":
+            raise ParameterError(
+                message(
+                    "argument 'covariance'", "'diag' with this observation", "'full'"
+                )
+            )
+        if kind.coupled and "shared" in (self.baseline, self.self_coupling):
+            raise ParameterError(
+                message(
+                    "arguments 'baseline' and 'self_coupling'",
+                    "nothing shared by states with this observation", "'shared'",
+                )
+            )  # fmt: skip
 
-    def _observe(self, X, inputs, lengths, *, fitted=True):
+    def _observe(self, X, inputs, lengths, transition_inputs=None, *, fitted=True):
+        from neuroana.switching.observations import FAMILIES
+
         if fitted:
             from sklearn.utils.validation import check_is_fitted
 
@@ -501,32 +542,49 @@ class HMMGLM(TransformerMixin, Estimator):
         observed = observe(
             X,
             kernel=None if self.history is None else self.history.kernel(),
-            discrete=self.observation == "poisson",
+            values=FAMILIES[self.observation].values,
             missing=self.missing,
+            whole_rows=self.covariance == "full",
             inputs=inputs,
+            transition_inputs=transition_inputs,
             lengths=lengths,
             fitted=self if fitted else None,
         )
+        given = {
+            "inputs": len(observed.input_names),
+            "transition_inputs": 0 if transition_inputs is None
+            else len(observed.transition_input_names),
+        }  # fmt: skip
+        wanted = dict(given)
         if fitted:
-            wanted = self.n_inputs_
-            if len(observed.input_names) != wanted:
+            wanted["inputs"] = self.n_inputs_
+            wanted["transition_inputs"] = getattr(self, "n_transition_inputs_", 0)
+        driven = self.transitions == "inputs"
+        if driven != (given["transition_inputs"] > 0):
+            wanted["transition_inputs"] = "some" if driven else 0
+        for name, number in wanted.items():
+            if given[name] != number:
                 raise ParameterError(
-                    message(
-                        "argument 'inputs'", f"{wanted} inputs, as in the fit",
-                        len(observed.input_names),
+                    message(f"argument {name!r}", f"{number} {name}, as in the fit",
+                            given[name])
+                    if fitted
+                    else message(
+                        f"argument {name!r}", f"{number} with transitions="
+                        f"{self.transitions!r}", given[name],
+                        "set transitions='inputs'" if number == 0 else "",
                     )
                 )  # fmt: skip
         return observed
 
-    def _emissions(self, X, inputs, lengths):
+    def _emissions(self, X, inputs, lengths, transition_inputs):
         from neuroana.switching.scoring import emissions_of
 
-        observed = self._observe(X, inputs, lengths)
+        observed = self._observe(X, inputs, lengths, transition_inputs)
         return observed, emissions_of(self, observed, observed.seen)
 
-    def _probabilities(self, X, inputs, lengths, which):
-        observed, loglik = self._emissions(X, inputs, lengths)
-        found = getattr(smooth(loglik, *self._chain(), observed.lengths), which)
+    def _probabilities(self, X, inputs, lengths, transition_inputs, which):
+        observed, loglik = self._emissions(X, inputs, lengths, transition_inputs)
+        found = getattr(smooth(loglik, *self._chain(observed), observed.lengths), which)
         return observed.sequences.wrap(
             observed.split(found),
             dims=("time", "state"),
@@ -534,5 +592,11 @@ class HMMGLM(TransformerMixin, Estimator):
             name="probability",
         )
 
-    def _chain(self):
-        return self.transition_matrix_.to_numpy(), self.initial_prob_.to_numpy()
+    def _chain(self, observed):
+        a, pi = self.transition_matrix_.to_numpy(), self.initial_prob_.to_numpy()
+        if observed.transition_inputs is not None:
+            from neuroana.switching.transitions import InputDriven
+
+            chain = InputDriven(u=observed.transition_inputs)
+            a = chain.matrices(a[None], self.transition_weights_.to_numpy()[None])[0]
+        return a, pi

@@ -6,6 +6,7 @@ import xarray as xr
 from neuroana.switching.designs import observed_moments
 from neuroana.switching.em import last_objective
 from neuroana.switching.metrics import adjusted_rand_index
+from neuroana.switching.one_hot import SIGNS, OneHotLaw
 
 
 def shapes_of(model, observed):
@@ -13,20 +14,30 @@ def shapes_of(model, observed):
     n_units, n_inputs = observed.x.shape[1], len(observed.input_names)
     n_basis = (observed.design.shape[1] - 1 - n_inputs) // n_units
     k = model.n_states
+    noise = {
+        "negative_binomial": (1, n_units),
+        "gaussian": (k, n_units)
+        if model.covariance == "diag"
+        else (k, n_units, n_units),
+    }
     return {
         "coupling": (k, n_units, n_units, n_basis),
         "baseline": (k, n_units),
         "input_weights": (k, n_units, n_inputs),
         "transition_matrix": (k, k),
         "initial_prob": (k,),
-        "noise": (k, n_units),
-    }
+        "noise": noise.get(model.observation, (k, n_units)),
+        "transition_weights": (
+            k, 0 if observed.transition_inputs is None
+            else observed.transition_inputs.shape[1],
+        ),
+    }  # fmt: skip
 
 
 def label(model, observed, fit, flat, device, seed):
     """Set the learned attributes, states by falling occupancy."""
     sequences, shapes = observed.sequences, shapes_of(model, observed)
-    dim, names = sequences.dim, sequences.names
+    dim, names = observed.dim, observed.names
     gamma = fit.posterior.gamma[0]
     occupancy = gamma.mean(axis=0)
     order = np.argsort(-occupancy, kind="stable")
@@ -34,7 +45,9 @@ def label(model, observed, fit, flat, device, seed):
     sd = np.sqrt(fit.laplace[order])
     n_edges = int(np.prod(shapes["coupling"][2:]))
     state = {"state": np.arange(model.n_states)}
-    unit = {dim: names, **{k: (dim, v) for k, v in sequences.coords.items()}}
+    unit = {dim: names}
+    if dim == sequences.dim:
+        unit |= {k: (dim, v) for k, v in sequences.coords.items()}
 
     def array(values, dims, **coords):
         return xr.DataArray(values, dims=dims, coords=coords)
@@ -60,10 +73,12 @@ def label(model, observed, fit, flat, device, seed):
     )  # fmt: skip
     model.initial_prob_ = array(fit.parameters.initial[0][order], "state", **state)
     model.occupancy_ = array(occupancy[order], "state", **state)
-    if fit.parameters.variance is not None:
-        model.noise_ = array(
-            fit.parameters.variance[0].cpu().numpy()[order], ("state", dim),
-            **state, **unit,
+    if fit.parameters.noise is not None:
+        model.noise_ = label_noise(model, fit, order, dim, names, state, unit)
+    if fit.parameters.weights is not None:
+        model.transition_weights_ = array(
+            fit.parameters.weights[0][order], ("state_next", "transition_input"),
+            state_next=state["state"], transition_input=observed.transition_input_names,
         )  # fmt: skip
     if fit.law.pooled.any():
         law = fit.law
@@ -73,6 +88,8 @@ def label(model, observed, fit, flat, device, seed):
                 :, :, :n_edges
             ]
         )
+    if isinstance(fit.law, OneHotLaw):
+        label_edges(model, fit.law.take([0]), order, dim, names, state, unit)
     phi = np.zeros((0, 0)) if model.history is None else model.history.kernel()
     model.kernel_ = array(
         phi,
@@ -95,8 +112,9 @@ def label(model, observed, fit, flat, device, seed):
     model.n_logspace_fallbacks_ = int(fit.n_logspace)
     model.n_missing_ = int(observed.n_missing)
     model.n_observed_ = int(observed.n_observed)
-    model.n_features_in_ = len(names)
+    model.n_features_in_ = len(sequences.names)
     model.n_inputs_ = len(observed.input_names)
+    model.n_transition_inputs_ = shapes["transition_weights"][1]
     if sequences.sampling_rate is not None:
         model.sampling_rate_ = sequences.sampling_rate
     model.device_ = device
@@ -113,10 +131,47 @@ def count_parameters(model, fit) -> int:
     if fit.ties is not None:
         glm = len({(n, t) for n in range(n_units) for t in fit.ties[:, n].ravel()})
     chain = n_states - 1
-    if model.transitions == "sticky":
+    if model.transitions != "fixed":
         chain += n_states * (n_states - 1)
-    noise = 0 if fit.parameters.variance is None else n_states * n_units
+    if fit.parameters.weights is not None:
+        chain += (n_states - 1) * fit.parameters.weights.shape[-1]
+    noise = 0
+    if fit.parameters.noise is not None:
+        noise = fit.parameters.noise[0].numel()
+        if model.covariance == "full":
+            noise = n_states * n_units * (n_units + 1) // 2
     return glm + chain + noise
+
+
+def label_noise(model, fit, order, dim, names, state, unit):
+    """Variance, covariance or dispersion with its labels."""
+    noise = fit.parameters.noise[0].cpu().numpy()
+    if model.observation == "negative_binomial":
+        return xr.DataArray(noise[0], dims=(dim,), coords=unit)
+    dims, coords = ("state", dim), {**state, **unit}
+    if noise.ndim == 3:
+        dims, coords = (*dims, "source"), {**coords, "source": names}
+    return xr.DataArray(noise[order], dims=dims, coords=coords)
+
+
+def label_edges(model, law, order, dim, names, state, unit):
+    """Edge types of every state, the map they share, and signs of sources."""
+    there = law.edges(law.pooled).any(axis=-1)[order]
+    signs = {"sign": list(SIGNS)}
+    r = np.where(there[..., None], law.r[0][order], np.nan)
+    a0 = np.where(there.any(axis=0)[..., None], law.a0[0], np.nan)
+    edge = {**unit, "source": names, **signs}
+    model.edge_probability_ = xr.DataArray(
+        r, dims=("state", dim, "source", "sign"), coords={**state, **edge}
+    )
+    model.edge_prior_ = xr.DataArray(a0, dims=(dim, "source", "sign"), coords=edge)
+    model.strength_ = float(law.mu[0])
+    if law.sign is not None:
+        both = np.stack([1 - law.sign[0], law.sign[0]], axis=-1)
+        model.source_sign_ = xr.DataArray(
+            both, dims=("source", "sign"),
+            coords={"source": names, "sign": [SIGNS[0], SIGNS[2]]},
+        )  # fmt: skip
 
 
 def agreement(fit):

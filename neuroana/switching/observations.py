@@ -2,47 +2,48 @@
 
 For a bin x with linear predictor eta and rate (or mean) f = link(eta):
 
-| family, link      | log Obs, without constant | score             | Fisher weight |
-| ----------------- | ------------------------- | ----------------- | ------------- |
-| poisson, softplus | x log f - f               | (x/f - 1) s       | s^2 / f       |
-| poisson, exp      | x eta - f                 | x - f             | f             |
-| poisson, sigmoid  | x log f - f               | (x - f)(1 - f)    | f (1 - f)^2   |
-| gaussian, identity| -(x - f)^2 / 2v - log(v)/2| (x - f) / v       | 1 / v         |
+| family, link           | log Obs, without constant      | score      | Fisher weight |
+| ---------------------- | ------------------------------ | ---------- | ------------- |
+| poisson, softplus      | x log f - f                    | (x/f - 1) s| s^2 / f       |
+| poisson, exp           | x eta - f                      | x - f      | f             |
+| poisson, sigmoid       | x log f - f                    | (x-f)(1-f) | f (1 - f)^2   |
+| negative binomial      | x log f - (x + 1/a) log(1 + af)| both as poisson,           |
+|   softplus, exp        |   + g(x, a)                    | over 1 + a f               |
+| bernoulli, logit       | x eta - log(1 + exp eta)       | x - f      | f (1 - f)     |
 
-s = sigmoid(eta). The Fisher (expected) weight is positive for every pair, so a Newton
-step built on it goes uphill even where the log-likelihood is not concave (poisson,
-sigmoid). log f is exact for any eta: nothing is clamped and no epsilon is added.
+s = sigmoid(eta), a = dispersion. The Fisher (expected) weight is positive for every
+pair, so a Newton step built on it goes uphill even where the log-likelihood is not
+concave (poisson, sigmoid). The other families are in `gaussian_observations` and
+`categorical_observations`.
 
-Functions take torch tensors that broadcast against each other.
+A family says what `values` it takes, what further `noise` parameter it has, and how to
+evaluate itself on torch tensors that broadcast against each other; `prepared` brings a
+noise parameter (S, K, N) into the form that its other methods take.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-
-FLOOR = -500.0  # exp(FLOOR) is still a normal float64
-
-
-def softplus(eta):
-    return torch.nn.functional.softplus(eta.clamp_min(FLOOR), 1.0, 50.0)
-
-
-def exact_log(f, eta):
-    """log f, for links with log f <= eta and log f -> eta at minus infinity."""
-    return torch.minimum(f.log(), eta)
+from neuroana.switching.categorical_observations import Categorical
+from neuroana.switching.gaussian_observations import FullGaussian, Gaussian
+from neuroana.switching.links import (
+    exact_log,
+    inverse_softplus,
+    logit,
+    sigmoid,
+    softplus,
+)
 
 
-@dataclass(frozen=True)
-class Poisson:
-    """Counts, independent over units given the state and the past."""
+class Counts:
+    """What the families of counts share."""
 
-    link: str = "softplus"
-    links = ("softplus", "exp", "sigmoid")
-    discrete = True
+    values = "counts"
     curvature_varies = True  # the Fisher weight depends on eta
+    coupled = False  # units are independent given the state and the past
+    link: str
 
     def mean(self, eta):
         """Expected count f(eta)."""
@@ -50,90 +51,159 @@ class Poisson:
             return softplus(eta)
         if self.link == "exp":
             return eta.exp()
-        return torch.sigmoid(eta.clamp_min(FLOOR))
+        return sigmoid(eta)
 
-    def log_density(self, x, eta, variance=None):
+    def inverse_link(self, mean) -> np.ndarray:
+        """Linear predictor at which the expected count is `mean`."""
+        if self.link == "softplus":
+            return inverse_softplus(mean)
+        if self.link == "exp":
+            return np.log(np.asarray(mean, dtype=float))
+        return logit(mean)
+
+    def constant(self, x):
+        """The term of the log-likelihood that no parameter changes."""
+        return -torch.lgamma(x + 1)
+
+
+@dataclass(frozen=True)
+class Poisson(Counts):
+    """Counts, independent over units given the state and the past."""
+
+    link: str = "softplus"
+    links = ("softplus", "exp", "sigmoid")
+    noise = None
+
+    def prepared(self, noise):
+        """No further parameter."""
+        return None
+
+    def log_density(self, x, eta, noise=None):
         """Log-likelihood without the term -log x! (see `constant`)."""
         if self.link == "exp":
             return x * eta - eta.exp()
         f = self.mean(eta)
         return x * exact_log(f, eta) - f
 
-    def derivatives(self, x, eta, variance=None):
-        """Log-likelihood, score and Fisher weight with respect to eta."""
+    def score(self, x, eta, noise=None):
+        """Slope of the log-likelihood along eta."""
         f = self.mean(eta)
         if self.link == "exp":
-            return x * eta - f, x - f, f
-        log_density = x * exact_log(f, eta) - f
+            return x - f
         if self.link == "softplus":
-            slope = torch.sigmoid(eta.clamp_min(FLOOR))
-            relative = slope / f
-            return log_density, x * relative - slope, slope * relative
-        rest = 1 - f
-        return log_density, (x - f) * rest, f * rest * rest
+            return (x / f - 1) * sigmoid(eta)
+        return (x - f) * (1 - f)
 
-    def constant(self, x):
-        """The term of the log-likelihood that no parameter changes."""
-        return -torch.lgamma(x + 1)
-
-    def inverse_link(self, mean) -> np.ndarray:
-        """Linear predictor at which the expected count is `mean`."""
-        mean = np.asarray(mean, dtype=float)
-        if self.link == "softplus":
-            return mean + np.log(-np.expm1(-mean))
+    def fisher(self, eta, noise=None):
+        """Expected squared score."""
+        f = self.mean(eta)
         if self.link == "exp":
-            return np.log(mean)
-        mean = np.clip(mean, 1e-6, 1 - 1e-6)
-        return np.log(mean) - np.log1p(-mean)
+            return f
+        if self.link == "softplus":
+            slope = sigmoid(eta)
+            return slope * (slope / f)
+        return f * (1 - f) ** 2
 
-    def sample(self, rng, eta, variance=None) -> np.ndarray:
+    def sample(self, rng, eta, noise=None) -> np.ndarray:
         """Draw counts; `eta` is an array."""
         return rng.poisson(self.mean(torch.as_tensor(eta)).numpy())
 
 
 @dataclass(frozen=True)
-class Gaussian:
-    """Real values with a variance of their own per state and unit."""
+class NegativeBinomial(Counts):
+    """Counts with variance f + a f^2; a, the dispersion, is one per unit."""
 
-    link: str = "identity"
-    links = ("identity",)
-    discrete = False
-    curvature_varies = False
+    link: str = "softplus"
+    links = ("softplus", "exp")
+    noise = "dispersion"
+
+    def prepared(self, noise):
+        """Dispersion (S, 1, N) against values (S, K, N, T)."""
+        return noise[..., None]
+
+    def log_density(self, x, eta, noise):
+        """Log-likelihood without the term -log x! (see `constant`)."""
+        size = 1 / noise
+        f = self.mean(eta)
+        log_f = eta if self.link == "exp" else exact_log(f, eta)
+        own = torch.lgamma(x + size) - torch.lgamma(size) - x * size.log()
+        return own + x * log_f - (x + size) * torch.log1p(f * noise)
+
+    def score(self, x, eta, noise):
+        """Slope of the log-likelihood along eta."""
+        f = self.mean(eta)
+        own = x - f if self.link == "exp" else (x / f - 1) * sigmoid(eta)
+        return own / (1 + f * noise)
+
+    def fisher(self, eta, noise):
+        """Expected squared score."""
+        f = self.mean(eta)
+        if self.link == "exp":
+            return f / (1 + f * noise)
+        slope = sigmoid(eta)
+        return slope * (slope / f) / (1 + f * noise)
+
+    def sample(self, rng, eta, noise) -> np.ndarray:
+        """Draw counts; `eta` and `noise` are arrays."""
+        mean = self.mean(torch.as_tensor(eta)).numpy()
+        return rng.poisson(rng.gamma(1 / noise, noise * mean))
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """Zeros and ones: two choices, or bins that hold a spike or none."""
+
+    link: str = "logit"
+    links = ("logit",)
+    values = "binary"
+    noise = None
+    curvature_varies = True
+    coupled = False
 
     def mean(self, eta):
-        """Expected value, eta itself."""
-        return eta
+        """Probability of a one."""
+        return sigmoid(eta)
 
-    def log_density(self, x, eta, variance):
-        """Log density, complete."""
-        residual = x - eta
-        return -0.5 * (residual * residual / variance + variance.log()) - LOG_ROOT_2PI
+    def prepared(self, noise):
+        """No further parameter."""
+        return None
 
-    def derivatives(self, x, eta, variance):
-        """Log density, score and Fisher weight with respect to eta."""
-        residual = x - eta
-        score = residual / variance
-        log_density = -0.5 * (residual * score + variance.log()) - LOG_ROOT_2PI
-        return log_density, score, 1 / variance
+    def log_density(self, x, eta, noise=None):
+        """Log-likelihood, complete."""
+        return x * eta - torch.nn.functional.softplus(eta, 1.0, 50.0)
+
+    def score(self, x, eta, noise=None):
+        """Slope of the log-likelihood along eta."""
+        return x - sigmoid(eta)
+
+    def fisher(self, eta, noise=None):
+        """Expected squared score."""
+        return sigmoid(eta) * sigmoid(-eta)
 
     def constant(self, x):
-        """Nothing: the log density is complete."""
+        """Nothing: the log-likelihood is complete."""
         return torch.zeros_like(x)
 
     def inverse_link(self, mean) -> np.ndarray:
-        """The mean itself."""
-        return np.asarray(mean, dtype=float)
+        """Linear predictor at which the probability is `mean`."""
+        return logit(mean)
 
-    def sample(self, rng, eta, variance) -> np.ndarray:
-        """Draw values; `eta` and `variance` are arrays."""
-        return eta + np.sqrt(variance) * rng.standard_normal(np.shape(eta))
-
-
-LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
-FAMILIES = {"poisson": Poisson, "gaussian": Gaussian}
+    def sample(self, rng, eta, noise=None) -> np.ndarray:
+        """Draw zeros and ones; `eta` is an array."""
+        p = self.mean(torch.as_tensor(eta)).numpy()
+        return (rng.random(p.shape) < p).astype(float)
 
 
-def family(observation: str, link: str | None = None):
+FAMILIES = {
+    "poisson": Poisson,
+    "bernoulli": Bernoulli,
+    "negative_binomial": NegativeBinomial,
+    "categorical": Categorical,
+    "gaussian": Gaussian,
+}
+
+
+def family(observation: str, link: str | None = None, covariance: str = "diag"):
     """The observation family by name; its first link unless another is named.
 
     Examples
@@ -144,6 +214,8 @@ def family(observation: str, link: str | None = None):
     from neuroana.core.checks import check_choice
 
     kind = FAMILIES[check_choice("observation", observation, FAMILIES)]
+    if kind is Gaussian and covariance == "full":
+        kind = FullGaussian
     return kind(
         kind.links[0] if link is None else check_choice("link", link, kind.links)
     )

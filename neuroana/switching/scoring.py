@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from neuroana.core import device as devices
-from neuroana.switching.glm_mstep import Panel, emissions
+from neuroana.switching.glm_mstep import emissions
 from neuroana.switching.observations import family
+from neuroana.switching.panel import Panel, predictors
 
 
 def make_panel(model, observed, seen, device, kind, *, coarse=True):
@@ -20,19 +21,19 @@ def make_panel(model, observed, seen, device, kind, *, coarse=True):
         tensor(observed.design, real),
         tensor(observed.x, real),
         None if seen is None else tensor(seen, torch.bool),
-        coarse=coarse and kind.discrete,
+        coarse=coarse and kind.values != "real",
     )
 
 
 def without_flat(kind, seen, flat, shape):
     """Constant gaussian units have no likelihood: leave them out."""
-    if kind.discrete or not flat.any():
+    if kind.values != "real" or not flat.any():
         return seen
     return (np.ones(shape, dtype=bool) if seen is None else seen) & ~flat
 
 
 def coefficients(model):
-    """theta (1, K, N, D) and variance (1, K, N) of a fitted model."""
+    """theta (1, K, N, D) and noise parameters (1, ...) of a fitted model."""
     k, n = model.baseline_.shape
     parts = [model.baseline_.to_numpy()[..., None]]
     parts.append(model.coupling_.to_numpy().reshape(k, n, -1))
@@ -40,26 +41,28 @@ def coefficients(model):
         parts.append(model.input_weights_.to_numpy())
     theta = torch.as_tensor(np.concatenate(parts, axis=-1))[None]
     noise = getattr(model, "noise_", None)
-    variance = None if noise is None else torch.as_tensor(noise.to_numpy())[None]
-    return theta, variance
+    if noise is None:
+        return theta, None
+    noise = torch.as_tensor(noise.to_numpy())[None]
+    return theta, noise[None] if model.observation == "negative_binomial" else noise
 
 
 def scoring_panel(model, observed, seen):
     """Panel, family and coefficients of a fitted model on its device."""
     device = devices.choose(model.device)
-    kind = family(model.observation, model.link)
+    kind = family(model.observation, model.link, model.covariance)
     flat = model.flat_.to_numpy() == 1
     seen = without_flat(kind, seen, flat, observed.x.shape)
     panel = make_panel(model, observed, seen, device, kind)
-    theta, variance = coefficients(model)
-    variance = None if variance is None else variance.to(device)
-    return panel, kind, theta.to(device), variance
+    theta, noise = coefficients(model)
+    noise = None if noise is None else noise.to(device)
+    return panel, kind, theta.to(device), noise
 
 
 def emissions_of(model, observed, seen) -> np.ndarray:
     """Emission log-likelihoods of a fitted model, (T, K)."""
-    panel, kind, theta, variance = scoring_panel(model, observed, seen)
-    return emissions(kind, panel, theta, variance)[0].cpu().numpy()
+    panel, kind, theta, noise = scoring_panel(model, observed, seen)
+    return emissions(kind, panel, theta, noise)[0].cpu().numpy()
 
 
 def expected_values(model, observed, weights) -> np.ndarray:
@@ -68,7 +71,7 @@ def expected_values(model, observed, weights) -> np.ndarray:
     weights = torch.as_tensor(weights, device=theta.device)
     out = np.empty(observed.x.shape)
     for chunk in panel.chunks(theta[..., 0].numel()):
-        mean = kind.mean(panel.predictors(theta, chunk))[0]
+        mean = kind.mean(predictors(theta, panel.design, chunk))[0]
         rate = torch.einsum("kns,sk->sn", mean.to(weights), weights[chunk])
         out[chunk] = rate.cpu().numpy()
     return out

@@ -188,7 +188,7 @@ def sample_model(model, n_bins, n_sequences, inputs, rng):
     check_number("n_sequences", n_sequences, minimum=1, integer=True)
     from neuroana.switching.observations import family
 
-    kind = family(model.observation, model.link)
+    kind = family(model.observation, model.link, model.covariance)
     names = {
         "coupling": model.coupling_,
         "baseline": model.baseline_,

@@ -14,6 +14,8 @@ from neuroana.core.checks import check_choice, check_names, message
 from neuroana.core.errors import ParameterError, ShapeError
 from neuroana.core.random import branch, branch_seed
 from neuroana.switching import em
+from neuroana.switching.maximisation import climb_again, maximise_glm
+from neuroana.switching.transitions import InputDriven
 
 
 STAY = 0.95  # probability to stay in a state, at the start
@@ -22,7 +24,7 @@ BASELINE_NOISE = 0.1
 CLUSTER_BINS = 10  # signals are averaged over this many bins before clustering
 NAMED = ("glm+noise", "kmeans")
 ARRAYS = ("coupling", "baseline", "input_weights", "transition_matrix", "initial_prob",
-          "noise")  # fmt: skip
+          "noise", "transition_weights")  # fmt: skip
 
 
 def sticky_transitions(n_starts, n_states):
@@ -34,23 +36,27 @@ def sticky_transitions(n_starts, n_states):
     return np.repeat(a[None], n_starts, axis=0)
 
 
-def replicate(theta, variance, n_starts, n_states):
+def replicate(problem, theta, noise, n_starts, n_states):
     """The one-state fit (1, 1, N, D) as S starts with K equal states."""
     theta = theta.expand(n_starts, n_states, -1, -1).clone()
-    if variance is not None:
-        variance = variance.expand(n_starts, n_states, -1).clone()
+    if noise is not None:
+        wide = 1 if problem.family.noise == "dispersion" else n_states
+        noise = noise.expand(n_starts, wide, *noise.shape[2:]).clone()
     uniform = np.full((n_starts, n_states), 1 / n_states)
+    weights = None
+    if isinstance(problem.chain, InputDriven):
+        weights = np.zeros((n_starts, n_states, problem.chain.u.shape[1]))
     return em.Parameters(
-        theta, variance, sticky_transitions(n_starts, n_states), uniform
+        theta, noise, sticky_transitions(n_starts, n_states), uniform, weights
     )
 
 
-def noisy(problem, theta, variance, scales, n_starts, n_states, seed):
+def noisy(problem, theta, noise, scales, n_starts, n_states, seed):
     """The one-state fit plus noise on couplings and baselines.
 
     `scales` (N, D) is the natural size of each coefficient.
     """
-    parameters = replicate(theta, variance, n_starts, n_states)
+    parameters = replicate(problem, theta, noise, n_starts, n_states)
     if n_states == 1:
         return parameters
     relative = theta[0, 0, :, 1:].cpu().numpy() / scales[:, 1:]
@@ -75,11 +81,11 @@ def tied(problem, parameters):
     return parameters
 
 
-def clustered(problem, theta, variance, x, n_starts, n_states, seed, law):
+def clustered(problem, theta, noise, x, n_starts, n_states, seed, law):
     """GLMs of the clusters that k-means finds in smoothed signals."""
     from sklearn.cluster import KMeans
 
-    parameters = replicate(theta, variance, n_starts, n_states)
+    parameters = replicate(problem, theta, noise, n_starts, n_states)
     spread = np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
     kernel = np.ones(CLUSTER_BINS) / CLUSTER_BINS
     smooth = np.concatenate(
@@ -95,17 +101,22 @@ def clustered(problem, theta, variance, x, n_starts, n_states, seed, law):
         gamma[s, np.arange(len(x)), labels] += 0.9
     gamma = torch.as_tensor(gamma, device=theta.device)
     for _ in range(3):
-        parameters.theta, parameters.variance, *_ = em.maximise_glm(
-            problem, parameters.theta, parameters.variance, gamma, law
-        )
+        if problem.family.values == "real":
+            found = maximise_glm(
+                problem, parameters.theta, parameters.noise, gamma, law,
+                coarse=np.zeros(n_starts, dtype=bool), kept=[None] * n_starts,
+            )  # fmt: skip
+        else:
+            found = climb_again(problem, parameters.theta, parameters.noise, gamma, law)
+        parameters.theta, parameters.noise = found[:2]
     return tied(problem, parameters)
 
 
-def given(problem, theta, variance, arrays, shapes):
+def given(problem, theta, noise, arrays, shapes):
     """One start from arrays by the names of the learned attributes."""
     check_names("init", arrays, ARRAYS)
     n_states = shapes["coupling"][0]
-    parameters = replicate(theta, variance, 1, n_states)
+    parameters = replicate(problem, theta, noise, 1, n_states)
     for name in arrays:
         value = np.asarray(arrays[name], dtype=float)
         if value.shape != shapes[name] or not np.isfinite(value).all():
@@ -123,10 +134,13 @@ def given(problem, theta, variance, arrays, shapes):
             value = np.asarray(arrays[name], float).reshape(*shapes[name][:2], -1)
             parameters.theta[0, :, :, columns] = torch.as_tensor(value)
         start += size if name != "baseline" else 0
-    if "noise" in arrays and variance is not None:
-        parameters.variance[0] = torch.as_tensor(np.asarray(arrays["noise"], float))
+    if "noise" in arrays and noise is not None:
+        parameters.noise[0] = torch.as_tensor(np.asarray(arrays["noise"], float))
     if "transition_matrix" in arrays:
         parameters.transition = rows_of_one("transition_matrix", arrays)[None]
+    if "transition_weights" in arrays and parameters.weights is not None:
+        q = np.asarray(arrays["transition_weights"], float)
+        parameters.weights[0] = q - q[-1]
     if "initial_prob" in arrays:
         parameters.initial = rows_of_one("initial_prob", arrays)[None]
     return tied(problem, parameters)

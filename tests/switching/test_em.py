@@ -13,12 +13,49 @@ from neuroana.switching import (
     simulate_hmm_glm,
 )
 from neuroana.switching.forward_backward import smooth
-from neuroana.switching.glm_mstep import Panel, emissions, newton_terms
-from neuroana.switching.observations import Gaussian, Poisson
+from neuroana.switching.glm_mstep import emissions, gradient
+from neuroana.switching.observations import (
+    Bernoulli,
+    Categorical,
+    FullGaussian,
+    Gaussian,
+    NegativeBinomial,
+    Poisson,
+)
+from neuroana.switching.panel import Panel
 
 
-FAMILIES = [*map(Poisson, Poisson.links), Gaussian()]
+FAMILIES = [
+    *map(Poisson, Poisson.links),
+    *map(NegativeBinomial, NegativeBinomial.links),
+    Bernoulli(),
+    Categorical(),
+    Gaussian(),
+    FullGaussian(),
+]
 QUIET = pytest.mark.filterwarnings("ignore::neuroana.core.errors.FitWarning")
+
+
+def observations(family, rng, shape):
+    """Values that the family takes."""
+    if family.values == "real":
+        return rng.standard_normal(shape)
+    x = rng.poisson(0.8, shape).astype(float)
+    if family.values == "counts":
+        return x
+    if family.values == "classes":
+        chosen = rng.integers(0, shape[1] + 1, (shape[0], 1))
+        return (chosen == np.arange(shape[1])).astype(float)
+    return np.minimum(x, 1)
+
+
+def noise_of(family, rng):
+    """The further parameter of a family, for one start, two states, three units."""
+    if family.noise == "covariance":
+        root = torch.as_tensor(rng.standard_normal((1, 2, 3, 3)))
+        return root @ root.transpose(-1, -2) + torch.eye(3)
+    shape = {"variance": (1, 2, 3), "dispersion": (1, 1, 3)}.get(family.noise)
+    return None if shape is None else torch.as_tensor(rng.uniform(0.3, 1, shape))
 
 
 def log_marginal(loglik, transition, initial):
@@ -34,25 +71,25 @@ def test_gradient_of_the_evidence_is_the_posterior_weighted_score(family):
     """Fisher's identity: d log p / d theta = sum_t gamma[t] * score[t] X[t]."""
     rng = np.random.default_rng(0)
     design = torch.as_tensor(np.c_[np.ones(40), rng.standard_normal((40, 2))])
-    x = torch.as_tensor(rng.poisson(0.8, (40, 3)).astype(float))
+    x = torch.as_tensor(observations(family, rng, (40, 3)))
     panel = Panel.of(family, design, x, coarse=False)
-    variance = None if family.discrete else torch.full((1, 2, 3), 0.7).double()
+    noise = noise_of(family, rng)
     transition = torch.tensor([[0.9, 0.1], [0.3, 0.7]], dtype=torch.float64)
     initial = torch.tensor([0.6, 0.4], dtype=torch.float64)
     theta = torch.as_tensor(0.5 * rng.standard_normal((1, 2, 3, 3))).requires_grad_()
 
-    eta = torch.einsum("td,sknd->tskn", design, theta)
-    value = family.log_density(x[:, None, None], eta, variance)
-    loglik = value.sum(-1)[:, 0]
+    eta = torch.einsum("td,sknd->sknt", design, theta)
+    own = None if noise is None else family.prepared(noise)
+    loglik = family.log_density(x.T, eta, own).sum(2)[0].T
     (expected,) = torch.autograd.grad(log_marginal(loglik, transition, initial), theta)
 
-    found = smooth(emissions(family, panel, theta.detach(), variance).numpy(),
+    found = smooth(emissions(family, panel, theta.detach(), noise).numpy(),
                    transition.numpy(), initial.numpy())  # fmt: skip
-    _, gradient, _ = newton_terms(
-        family, panel, theta.detach(), variance, torch.as_tensor(found.gamma)
+    found_slope = gradient(
+        family, panel, theta.detach(), noise, torch.as_tensor(found.gamma)
     )
 
-    torch.testing.assert_close(gradient, expected, rtol=1e-7, atol=1e-10)
+    torch.testing.assert_close(found_slope, expected, rtol=1e-7, atol=1e-10)
 
 
 def small(generator, **options):

@@ -5,10 +5,11 @@ import pytest
 
 from neuroana.switching import HMMGLM, match_states
 from neuroana.switching.forward_backward import smooth
-from neuroana.switching.glm_mstep import Panel, emissions
+from neuroana.switching.glm_mstep import emissions
 from neuroana.switching.history import ExponentialHistory, drive
 from neuroana.switching.metrics import adjusted_rand_index, state_accuracy
 from neuroana.switching.observations import Poisson
+from neuroana.switching.panel import Panel
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,12 @@ from .plots_checks import plot_label_table as plot_label_table
 from .plots_checks import plot_ladder as plot_ladder
 from .plots_checks import plot_selection as plot_selection
 from .predictive_copies import predictive_check as predictive_check
+from .presets import ARHMM as ARHMM
+from .presets import GaussianHMM as GaussianHMM
 from .selection import information_criteria as information_criteria
 from .selection import select_n_states as select_n_states
 from .simulate import simulate_hmm_glm as simulate_hmm_glm
+from .spectra_of_states import state_covariance as state_covariance
+from .spectra_of_states import state_spectra as state_spectra
 from .state_tables import state_table as state_table
+from .tde_hmm import TDEHMM as TDEHMM

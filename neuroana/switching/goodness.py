@@ -17,8 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from neuroana.core.checks import message
-from neuroana.core.errors import ParameterError
 from neuroana.core.random import branch, draw_seed
 
 
@@ -49,7 +47,8 @@ def goodness_of_fit(
         Along the units: ``pit_ks`` and ``pit_p``, Kolmogorov-Smirnov distance of u to
         the uniform law and its p value; ``pit_lag1``, correlation of successive normal
         scores of u, zero if the history is described; for counts ``rescaled_ks``,
-        ``rescaled_p``, ``n_intervals`` of time rescaling. ``pit`` (unit, bin) is the
+        ``rescaled_p``, ``n_intervals`` of time rescaling. For choices the
+        one unit is called "choice". ``pit`` (unit, bin) is the
         density of u, one where the model is right; ``pit_state`` (state, bin) the same
         over all units, weighted with the predicted state.
 
@@ -79,7 +78,12 @@ def goodness_of_fit(
     )
     u = randomise(parts.below, parts.upto, rng)
     seen, ahead = parts.seen, parts.ahead
-    dim = model.rate_.dims[0]
+    units = (
+        model.rate_
+        if u.shape[1] == model.rate_.size
+        else xr.DataArray(["choice"], dims="choice", coords={"choice": ["choice"]})
+    )
+    dim = units.dims[0]
     edges = np.linspace(0, 1, PIT_BINS + 1)
     place = np.clip((u * PIT_BINS).astype(int), 0, PIT_BINS - 1)
     rows: dict[str, list] = {"pit_ks": [], "pit_p": [], "pit_lag1": []}
@@ -97,7 +101,7 @@ def goodness_of_fit(
             by_state[k] += np.bincount(
                 place[here, n], weights=ahead[here, k], minlength=PIT_BINS
             )
-    if parts.discrete:
+    if parts.events:
         rows |= time_rescaling(parts, rng)
     with np.errstate(invalid="ignore"):
         density *= PIT_BINS / density.sum(axis=1, keepdims=True)
@@ -107,7 +111,7 @@ def goodness_of_fit(
     found["pit_state"] = (("state", "bin"), by_state)
     return found.assign_coords(
         {
-            dim: model.rate_[dim],
+            dim: units[dim],
             "bin": (edges[:-1] + edges[1:]) / 2,
             "state": np.arange(len(by_state)),
         }
@@ -125,7 +129,7 @@ class Predictive:
     seen: np.ndarray  # (T, N) bool
     ahead: np.ndarray  # (T, K), p(z[t]=k given x[<t])
     starts: np.ndarray  # (R,), first bin of every sequence
-    discrete: bool
+    events: bool  # whether a value above zero is an event in time
 
 
 def predictive_parts(model, X, **companions) -> Predictive:
@@ -137,30 +141,45 @@ def predictive_parts(model, X, **companions) -> Predictive:
     observed, (loglik, transition, initial, lengths) = chain_of(model, X, **companions)
     found = smooth(loglik, transition, initial, lengths)
     ahead = predict_states(found.filtered, transition, initial, lengths)
-    kind = family(model.observation, model.link)
+    kind = family(model.observation, model.link, model.covariance)
     x = observed.x
-    noise = getattr(model, "noise_", None)
+    seen = np.ones(x.shape, bool) if observed.seen is None else observed.seen
+    flat = model.flat_.to_numpy() == 1
+    if kind.values == "classes":
+        x, seen = class_numbers(x), seen.all(axis=1, keepdims=True)
+        flat = np.zeros(1, dtype=bool)
     below, upto, none = (np.zeros(x.shape) for _ in range(3))
     for k in range(model.n_states):
-        law = distribution(model.observation, kind, None if noise is None else noise[k])
+        law = distribution(model, kind, k)
         eta = linear_predictors(model, observed, k)
         weight = ahead[:, k, None]
         upto += weight * law(x, eta)
-        if kind.discrete:
+        if kind.values != "real":
             below += weight * law(x - 1, eta)
-            none += weight * law(np.zeros(1), eta)
-    if not kind.discrete:
+            none += weight * law(np.zeros(x.shape), eta)
+    if kind.values == "real":
         below = upto
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    seen = np.ones(x.shape, bool) if observed.seen is None else observed.seen
-    seen = seen & (model.flat_.to_numpy() == 0)
-    return Predictive(x, below, upto, none, seen, ahead, starts, kind.discrete)
+    return Predictive(
+        x, below, upto, none, seen & ~flat, ahead,
+        starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]),
+        events=kind.values in ("counts", "binary"),
+    )  # fmt: skip
 
 
-def distribution(observation, kind, noise):
-    """F_k(x; eta) of an observation family, zero below its support."""
+def class_numbers(indicators):
+    """Class of every bin (T, 1) from indicators of all but the last class."""
+    last = indicators.shape[1]
+    chosen = indicators.argmax(axis=1)
+    return np.where(indicators.any(axis=1), chosen, last)[:, None].astype(float)
+
+
+def distribution(model, kind, state):
+    """F_k(x; eta) of the observation family, zero below its support."""
     import torch
     from scipy import special
+
+    noise = getattr(model, "noise_", None)
+    noise = None if noise is None else noise.to_numpy()
 
     def mean(eta):
         return kind.mean(torch.as_tensor(eta)).numpy()
@@ -172,25 +191,22 @@ def distribution(observation, kind, noise):
         return np.where(x < 0, 0.0, np.where(x < 1, 1 - mean(eta), 1.0))
 
     def negative_binomial(x, eta):
-        size = 1 / np.asarray(noise)  # variance m + m^2 / size
-        chance = size / (size + mean(eta))
-        found = special.betainc(size, np.maximum(x, 0) + 1, chance)
+        size = 1 / noise  # variance f + f^2 / size
+        found = special.betainc(size, np.maximum(x, 0) + 1, size / (size + mean(eta)))
         return np.where(x < 0, 0.0, found)
 
+    def categorical(x, eta):
+        p = kind.mean(torch.as_tensor(eta.T)).numpy().T
+        upto = np.cumsum(np.c_[np.zeros(len(p)), p, 1 - p.sum(axis=1)], axis=1)
+        return np.take_along_axis(upto, x.astype(int) + 1, axis=1)
+
     def gaussian(x, eta):
-        variance = np.asarray(noise)
-        variance = np.diagonal(variance) if variance.ndim == 2 else variance
+        own = noise[state]
+        variance = np.diagonal(own) if own.ndim == 2 else own
         return special.ndtr((x - eta) / np.sqrt(variance))
 
-    known = {f.__name__: f for f in (poisson, bernoulli, negative_binomial, gaussian)}
-    if observation not in known:
-        raise ParameterError(
-            message(
-                "goodness_of_fit", f"observation {', '.join(known)}", observation,
-                "compare held-out scores instead: fit_ladder",
-            )
-        )  # fmt: skip
-    return known[observation]
+    known = (poisson, bernoulli, negative_binomial, categorical, gaussian)
+    return {law.__name__: law for law in known}[model.observation]
 
 
 def randomise(below, upto, rng):

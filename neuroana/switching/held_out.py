@@ -64,10 +64,13 @@ def time_shift_null(
     scores = np.empty(n)
     for draw in range(n):
         rng = branch(seed, draw)
-        moved = [shift_units(part.to_numpy(), rng, min_shift) for part in parts]
-        scores[draw] = estimator.score(
-            [label_like(estimator, values) for values in moved], **given
-        )
+        moved = [
+            part.drop_vars("good").copy(
+                data=shift_units(part.to_numpy(), rng, min_shift)
+            )
+            for part in parts
+        ]
+        scores[draw] = estimator.score(moved, **given)
     return xr.DataArray(scores, dims="shift", name="null", attrs={"units": "nat"})
 
 
@@ -82,13 +85,6 @@ def shift_units(values, rng, min_shift=None):
     amounts = rng.integers(least, n_bins - least + 1, size=n_units)
     rows = (np.arange(n_bins)[:, None] - amounts) % n_bins
     return np.take_along_axis(values, rows, axis=0)
-
-
-def label_like(estimator, values):
-    """Plain values under the unit names of the fit."""
-    rate = estimator.rate_
-    dim = rate.dims[0]
-    return xr.DataArray(values, dims=("time", dim), coords={dim: rate[dim].to_numpy()})
 
 
 def held_out_comparison(

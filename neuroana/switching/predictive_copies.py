@@ -3,7 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from neuroana.core.checks import check_number
+from neuroana.core.checks import check_number, message
+from neuroana.core.errors import ParameterError
 from neuroana.core.random import branch_seed, draw_seed
 from neuroana.switching.folds import Pieces
 
@@ -56,6 +57,13 @@ def predictive_check(
     seed = draw_seed(random_state)
     items, given = Pieces(X, inputs=inputs, transition_inputs=transition_inputs).all()
     counts = model.observation in ("poisson", "negative_binomial")
+    if model.observation == "categorical":
+        raise ParameterError(
+            message(
+                "predictive_check", "counts or real values", "choices",
+                "use goodness_of_fit",
+            )
+        )  # fmt: skip
     seen = [
         np.isfinite(item.to_numpy()) & item["good"].to_numpy()[:, None]
         for item in items

@@ -85,8 +85,8 @@ def chain_of(model, X, *, inputs=None, transition_inputs=None, lengths=None):
     Observed, and the arguments (loglik, transition, initial, lengths) of ``smooth`` and
     ``viterbi``
     """
-    observed, loglik = model._emissions(X, inputs, lengths)
-    return observed, (loglik, *model._chain(), observed.lengths)
+    observed, loglik = model._emissions(X, inputs, lengths, transition_inputs)
+    return observed, (loglik, *model._chain(observed), observed.lengths)
 
 
 def linear_predictors(model, observed, state) -> np.ndarray:

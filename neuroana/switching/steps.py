@@ -26,11 +26,11 @@ class FitParameters(Parameters):
     """Arguments of HMMGLM; "auto" chooses by what was recorded."""
 
     n_states: int = Field(2, ge=1, description="number of states")
-    observation: Literal["auto", "poisson", "gaussian"] = Field(
-        "auto", description="auto: poisson for spikes, gaussian otherwise"
-    )
-    link: Literal["softplus", "exp", "sigmoid", "identity"] | None = Field(
-        None, description="of the rate; null is the observation's own"
+    observation: Literal[
+        "auto", "poisson", "negative_binomial", "bernoulli", "gaussian"
+    ] = Field("auto", description="auto: poisson for spikes, gaussian otherwise")
+    link: Literal["softplus", "exp", "sigmoid"] | None = Field(
+        None, description="of counts; null is the observation's own"
     )
     history: str | dict[str, Any] | None = Field(
         "auto",
@@ -38,7 +38,8 @@ class FitParameters(Parameters):
         "n_lags: 2}; auto: exponential for spikes, one raw lag otherwise",
     )
     prior: str | dict[str, Any] = Field(
-        "none", description="none, gaussian, or {class: GaussianPrior, scale: 0.5}"
+        "none",
+        description="none, gaussian, one_hot, or {class: GaussianPrior, scale: 0.5}",
     )
     transitions: Literal["sticky", "fixed"] = Field("sticky", description="of states")
     alpha: float = Field(1.0, ge=1, description="Dirichlet weight of every transition")
@@ -47,7 +48,9 @@ class FitParameters(Parameters):
     self_coupling: Literal["free", "zero", "shared", "prior"] = Field(
         "free", description="coupling of a unit to its own past"
     )
-    covariance: Literal["diag"] = Field("diag", description="of gaussian observations")
+    covariance: Literal["diag", "full"] = Field(
+        "diag", description="of gaussian observations"
+    )
     init: Literal["glm+noise", "kmeans"] = Field("glm+noise", description="of starts")
     n_init: int = Field(8, ge=1, description="starts")
     max_iter: int = Field(200, ge=1, description="EM iterations at most")
@@ -64,7 +67,7 @@ class FitParameters(Parameters):
         given = self.model_dump()
         if given["observation"] == "auto":
             given["observation"] = "poisson" if modality == "spikes" else "gaussian"
-        counts = given["observation"] == "poisson"
+        counts = given["observation"] in ("poisson", "negative_binomial")
         if given["history"] == "auto":
             given["history"] = "exponential" if counts else "raw"
         given["history"] = setting("history", given["history"])

@@ -1,7 +1,11 @@
 """Predictive residuals are uniform for the true model, and say where a wrong one is."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
+import xarray as xr
 from scipy import stats
 
 from neuroana.core.errors import ParameterError
@@ -92,18 +96,48 @@ def test_rescaled_intervals_follow_their_definition():
     ("observation", "link", "noise", "law"),
     [
         ("poisson", "softplus", None, lambda f, v: stats.poisson(f)),
-        ("gaussian", "identity", 0.7, lambda f, v: stats.norm(f, v**0.5)),
+        ("bernoulli", "logit", None, lambda f, v: stats.bernoulli(f)),
+        ("negative_binomial", "exp", [0.3],
+         lambda f, v: stats.nbinom(1 / v, 1 / (1 + v * f))),
+        ("gaussian", "identity", [[0.7]], lambda f, v: stats.norm(f, v**0.5)),
+        ("gaussian", "identity", [[[0.7]]], lambda f, v: stats.norm(f, v**0.5)),
     ],
-)
+)  # fmt: skip
 def test_distribution_functions_are_scipys(observation, link, noise, law):
-    eta = np.array([-1.0, 0.3, 2.0])
-    x = np.array([0.0, 2.0, 1.0])
-    kind = family(observation, link)
-    mean = np.log1p(np.exp(eta)) if link == "softplus" else eta
+    eta = np.array([[-1.0], [0.3], [2.0]])
+    x = np.array([[0.0], [1.0], [3.0]])
+    kind = family(observation, link, "diag")
+    model = SimpleNamespace(observation=observation)
+    if noise is not None:
+        model.noise_ = xr.DataArray(noise)
 
-    found = distribution(observation, kind, noise)(x, eta)
+    found = distribution(model, kind, 0)(x, eta)
 
-    np.testing.assert_allclose(found, law(mean, noise).cdf(x), rtol=1e-10)
+    mean = kind.mean(torch.as_tensor(eta)).numpy()
+    expected = law(mean, None if noise is None else np.ravel(noise)[0]).cdf(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    if kind.values != "real":
+        assert (distribution(model, kind, 0)(x - 5, eta) == 0).all()
+
+
+def test_choices_are_judged_by_the_chance_of_their_class():
+    rng = np.random.default_rng(0)
+    u = rng.standard_normal((3000, 1))
+    eta = np.c_[2 * u, -u, np.zeros(3000)]
+    p = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
+    choice = (rng.random((3000, 1)) > p.cumsum(axis=1)).sum(axis=1)[:, None]
+    model = HMMGLM(1, "categorical", history=None).fit(choice[:1500], inputs=u[:1500])
+    blind = HMMGLM(1, "categorical", history=None).fit(choice[:1500])
+
+    parts = predictive_parts(model, choice[1500:], inputs=u[1500:])
+    found = goodness_of_fit(model, choice[1500:], inputs=u[1500:], random_state=0)
+
+    chance = np.take_along_axis(p, choice, axis=1)[1500:]
+    np.testing.assert_allclose(parts.upto - parts.below, chance, atol=0.1)
+    assert found.choice.to_numpy().tolist() == ["choice"]
+    assert float(found.pit_p[0]) > 1e-3
+    assert "rescaled_ks" not in found
+    assert float(goodness_of_fit(blind, choice[1500:], random_state=0).pit_p[0]) > 1e-3
 
 
 def test_missing_values_are_left_out(fitted):
@@ -127,9 +161,12 @@ def test_gaussian_signals_have_no_events():
     assert (found.pit_p > 0.01).all()
 
 
-def test_unknown_observation_is_refused():
+def test_choices_have_no_copies():
+    model = HMMGLM(1, "categorical", history=None).fit(
+        np.tile([[0], [1], [2]], (20, 1))
+    )
     with pytest.raises(ParameterError, match="goodness_of_fit"):
-        distribution("histogram", None, None)
+        predictive_check(model, np.tile([[0], [1], [2]], (20, 1)))
 
 
 def test_copies_of_the_true_model_look_like_the_data(fitted):

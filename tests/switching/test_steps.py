@@ -176,7 +176,7 @@ def test_fit_parameters_take_an_estimators_configuration():
 
 
 @pytest.mark.parametrize(
-    "options", [{"n_state": 2}, {"n_states": 0}, {"observation": "binomial"}]
+    "options", [{"n_state": 2}, {"n_states": 0}, {"observation": "binomal"}]
 )
 def test_fit_parameters_reject_what_they_do_not_know(options):
     with pytest.raises(ParameterError):

@@ -1,3 +1,6 @@
+from .behaviour import choice_design as choice_design
+from .behaviour import psychometric_curve as psychometric_curve
+from .behaviour import simulate_choices as simulate_choices
 from .edge_priors import GaussianPrior as GaussianPrior
 from .edge_priors import RidgePrior as RidgePrior
 from .event_locked import event_locked_states as event_locked_states
@@ -23,6 +26,8 @@ from .plots import plot_scores as plot_scores
 from .plots import plot_states as plot_states
 from .plots import plot_trace as plot_trace
 from .plots import plot_transitions as plot_transitions
+from .plots_behaviour import plot_input_weights as plot_input_weights
+from .plots_behaviour import plot_psychometric as plot_psychometric
 from .plots_checks import plot_checks as plot_checks
 from .plots_checks import plot_event_locked as plot_event_locked
 from .plots_checks import plot_label_table as plot_label_table

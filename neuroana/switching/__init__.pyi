@@ -21,6 +21,7 @@ from .metrics import occupancy as occupancy
 from .metrics import state_accuracy as state_accuracy
 from .one_hot import OneHotPrior as OneHotPrior
 from .plots import plot_coupling as plot_coupling
+from .plots import plot_edge_types as plot_edge_types
 from .plots import plot_levels as plot_levels
 from .plots import plot_scores as plot_scores
 from .plots import plot_states as plot_states

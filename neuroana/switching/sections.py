@@ -8,6 +8,7 @@ from neuroana.plot.sections import Section
 from neuroana.switching.goodness import goodness_of_fit
 from neuroana.switching.plots import (
     plot_coupling,
+    plot_edge_types,
     plot_levels,
     plot_scores,
     plot_states,
@@ -69,6 +70,13 @@ def switching_section(
             "Couplings in each state",
             "Rows are driven, columns drive; one colour scale for all states.",
         )
+        if hasattr(model, "edge_prior_"):
+            section.add_figure(
+                plot_edge_types(model),
+                "Edge types",
+                "Left: the map that all states share. Right: where a state departs "
+                "from it.",
+            )
     elif model.observation == "gaussian" and model.history is None:
         section.add_figure(
             plot_levels(model),

@@ -22,10 +22,14 @@ logger = logging.getLogger(__name__)
 HINT = "for dF/F and other real values use observation='gaussian'"
 ACCEPTED = {
     "counts": ("counts 0, 1, 2, ...", HINT),
-    "binary": ("zeros and ones", "for counts use observation='poisson'"),
+    "binary": (
+        "zeros and ones",
+        "for counts, also bins that hold several spikes, use observation='poisson'",
+    ),
     "classes": ("classes 0, 1, 2, ...", "number the classes"),
     "real": ("", ""),
 }
+UNEVEN = 1e-3  # of the bin width
 HIGHEST = {"counts": np.inf, "binary": 1.0, "classes": 255.0, "real": np.inf}
 
 
@@ -40,6 +44,7 @@ class Observed:
     input_names: np.ndarray  # (P,)
     dim: str  # of the units that are modelled, and their names
     names: np.ndarray  # (N,)
+    columns_a_value: int = 1  # of x: C - 1 indicators make one choice
     transition_inputs: np.ndarray | None = None  # (T, P)
     transition_input_names: np.ndarray | None = None
 
@@ -51,12 +56,13 @@ class Observed:
     @property
     def n_observed(self) -> int:
         """Values that count in the likelihood."""
-        return self.x.size if self.seen is None else int(self.seen.sum())
+        n = self.x.size if self.seen is None else int(self.seen.sum())
+        return n // self.columns_a_value
 
     @property
     def n_missing(self) -> int:
         """Values that do not."""
-        return self.x.size - self.n_observed
+        return self.x.size // self.columns_a_value - self.n_observed
 
     def split(self, array):
         """Cut an array along time into its sequences."""
@@ -134,12 +140,12 @@ def observe(
         columns.append(np.concatenate(h))
     input_names = np.zeros(0, dtype=int)
     if inputs is not None:
-        u, input_names = read_inputs(inputs, sequences, lengths, "inputs")
+        u, input_names = read_inputs(inputs, sequences, lengths, "inputs", seen)
         columns.append(u)
     u_trans, trans_names = None, None
     if transition_inputs is not None:
         u_trans, trans_names = read_inputs(
-            transition_inputs, sequences, lengths, "transition_inputs"
+            transition_inputs, sequences, lengths, "transition_inputs", None
         )
     return Observed(
         sequences,
@@ -149,6 +155,7 @@ def observe(
         input_names,
         dim,
         names,
+        len(names) if values == "classes" else 1,
         u_trans,
         trans_names,
     )
@@ -252,6 +259,18 @@ def check_clocks(sequences):
                     "fill the gap with NaN, or pass the pieces as a list",
                 )
             )
+        uneven = np.abs(steps - usual) > UNEVEN * usual
+        if uneven.any():
+            first = int(np.argmax(uneven))
+            raise SchemaError(
+                message(
+                    f"{label}: 'time'",
+                    f"one sample every {usual:g} s",
+                    f"{uneven.sum()} other steps, first {steps[first]:g} s after "
+                    f"sample {first}",
+                    "bin or resample the recording on a regular clock",
+                )
+            )
         rates.append(rate_of(time))
     if rates and max(rates) - min(rates) > 1e-3 * max(rates):
         raise SchemaError(
@@ -303,8 +322,11 @@ def check_values(sequences, values, good, here, label, kind, missing):
         )
 
 
-def read_inputs(inputs, sequences, lengths, what):
-    """Exogenous inputs (T, P) and their names, on the clock of the sequences."""
+def read_inputs(inputs, sequences, lengths, what, seen):
+    """Exogenous inputs (T, P) and their names, on the clock of the sequences.
+
+    With `seen`, an input may be NaN in bins where nothing was observed.
+    """
     plain = isinstance(inputs, np.ndarray) and inputs.ndim == 2
     own = lengths
     if plain and len(sequences) > 1 and own is None:
@@ -334,6 +356,8 @@ def read_inputs(inputs, sequences, lengths, what):
                     )
                 )
         bad = ~np.isfinite(u.values[k])
+        if seen is not None:
+            bad &= seen[k].any(axis=1, keepdims=True) | np.isinf(u.values[k])
         if bad.any():
             t, p = np.argwhere(bad)[0]
             raise SchemaError(
@@ -344,7 +368,7 @@ def read_inputs(inputs, sequences, lengths, what):
                     "fill the input where it is not defined",
                 )
             )
-    return np.concatenate(u.values), u.names
+    return np.nan_to_num(np.concatenate(u.values)), u.names
 
 
 def flat_units(x, seen):

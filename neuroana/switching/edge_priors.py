@@ -34,6 +34,7 @@ class RidgePrior:
     precision: float = RIDGE
 
     learns = False
+    relaxed = False
     learns_from = LEARN_FROM
 
     def start(self, w, variance, pooled, scale=1.0):
@@ -72,6 +73,7 @@ class GaussianPrior:
     scale: float | str = "shared"
     start_scale: float = 1.0
 
+    relaxed = False
     learns_from = LEARN_FROM
 
     @property

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from neuroana.switching import glm_mstep, maximisation
+from neuroana.core.random import branch
+from neuroana.switching import glm_mstep, maximisation, relaxation
 from neuroana.switching.forward_backward import Smoothed, smooth
 from neuroana.switching.panel import Panel
 
@@ -68,6 +69,7 @@ class Problem:
     rest: torch.Tensor  # (N, D): coefficients of a state that owns no data
     n_observed: int
     chain: Any  # transitions.Stationary or InputDriven
+    seed: int = 0  # of draws during the fit
     map: Any = map  # how starts are shared out among workers
 
     def law(self, theta):
@@ -186,7 +188,8 @@ class Climb:
         """E step; a step that lowered J is taken again with care."""
         found = expectation(self.problem, self.loglik, self.parameters)
         self.n_logspace += found.n_logspace
-        if self.before is not None and self.problem.family.values != "real":
+        exact = self.problem.family.values == "real" or self.problem.prior.relaxed
+        if self.before is not None and not exact:
             wanted = bound(self.problem, *self.before)
             got = bound(self.problem, self.parameters, self.before[1], found)
             slack = np.where(self.coarse, *SLACK[::-1]) * np.abs(wanted)
@@ -230,6 +233,8 @@ class Climb:
     def step(self, found, iteration, coarse):
         """M step, then the prior's own parameters; `coarse` (S,): emissions suffice."""
         problem, parameters, law = self.problem, self.parameters, self.law
+        if problem.prior.relaxed:
+            return self.step_relaxed(found, iteration)
         self.before = parameters, law, found
         transition, initial, weights = update_chain(problem, parameters, found)
         due = iteration >= problem.prior.learns_from
@@ -255,6 +260,31 @@ class Climb:
             spread = laplace[..., 1:].cpu().numpy() if learn else None
             self.law = problem.prior.update(law, w, spread)
         self.parameters = Parameters(theta, noise, transition, initial, weights)
+
+    def step_relaxed(self, found, iteration):
+        """M step by gradients, types and strengths with it."""
+        problem, parameters = self.problem, self.parameters
+        transition, initial, weights = update_chain(problem, parameters, found)
+        laws: dict[int, Any] = {}
+
+        def alone(starts):
+            made = []
+            for s in starts:
+                own = parameters.take([s])
+                gamma = torch.as_tensor(found.gamma[[s]], device=own.theta.device)
+                rng = branch(problem.seed, int(self.active[s]), iteration)
+                theta, laws[s] = relaxation.maximise(
+                    problem, own.theta, own.noise, gamma, self.law.take([s]), rng
+                )
+                made.append(theta)
+            return (torch.cat(made),)
+
+        (theta,) = each_start(problem, alone, len(self.active))
+        self.law = relaxation.stack([laws[s] for s in range(len(self.active))])
+        self.parameters = Parameters(
+            theta, parameters.noise, transition, initial, weights
+        )
+        self.loglik = emissions(problem, self.parameters)
 
 
 def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
@@ -287,7 +317,8 @@ def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
         stands = (gain < tol * problem.n_observed) & climb.law.settled
         still[active] = np.where(stands, still[active] + 1, 0)
         done = still[active] >= PATIENCE
-        done |= hopeless(trace, active, iteration, done, ended)
+        if climb.law.settled:
+            done |= hopeless(trace, active, iteration, done, ended)
         done |= iteration == max_iter - 1
         for place in np.flatnonzero(done):
             ended[active[place]] = (
@@ -304,6 +335,8 @@ def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
         climb.step(found, iteration, gain > rounding)
     best = int(np.argmax(last_objective(trace)))
     parameters, law = ended[best]
+    if problem.prior.relaxed:
+        parameters.theta = relaxation.harden(problem, parameters.theta, law)
     return finish(
         problem, parameters, law, trace[:, : iteration + 1], best, climb.n_logspace,
         labels, converged=bool(still[best] >= PATIENCE),
@@ -311,10 +344,10 @@ def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
 
 
 def recent_gain(trace, active, iteration):
-    """Gain of the last iteration, infinite before there was one."""
+    """Gain over the best of all iterations before, infinite where there was none."""
     if not iteration:
         return np.full(len(active), np.inf)
-    return trace[active, iteration] - trace[active, iteration - 1]
+    return trace[active, iteration] - trace[active, :iteration].max(axis=1)
 
 
 def hopeless(trace, active, iteration, done, ended):

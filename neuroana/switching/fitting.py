@@ -1,7 +1,6 @@
 """Between the estimator and the kernels: make the problem and run EM."""
 
 import logging
-import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,22 +9,20 @@ import numpy as np
 import torch
 
 from neuroana.core import device as devices
-from neuroana.core.checks import message
-from neuroana.core.errors import DataWarning, EmptyStateWarning, FitWarning, SchemaError
 from neuroana.core.progress import track
 from neuroana.core.random import draw_seed
-from neuroana.switching import dispersion, em, starts
+from neuroana.switching import dispersion, em, reference_schedule, starts
+from neuroana.switching.cautions import after_fit, before_fit
 from neuroana.switching.designs import flat_units, observed_moments
 from neuroana.switching.edge_priors import RidgePrior, as_prior
 from neuroana.switching.labelling import label, shapes_of
-from neuroana.switching.maximisation import fit_one_state
+from neuroana.switching.maximisation import MANY_TERMS, fit_one_state
 from neuroana.switching.observations import family
 from neuroana.switching.scoring import make_panel, without_flat
 from neuroana.switching.structure import structure
 from neuroana.switching.transitions import InputDriven, Stationary
 
 
-DISAGREE = 0.9  # adjusted Rand index of the two best starts below which we warn
 FLOOR = 1e-6  # of the data variance: smallest gaussian variance
 
 logger = logging.getLogger(__name__)
@@ -39,18 +36,24 @@ def fit_states(model, observed) -> None:
     with Workers(model.n_jobs) as workers:
         kind = family(model.observation, model.link, model.covariance)
         flat = flat_units(observed.x, observed.seen)
-        warn_about(model, observed, flat)
+        before_fit(model, observed, flat)
         problem, alone = make_problems(model, observed, kind, flat, device)
-        problem = replace(problem, map=workers.map)
-        fit = em.run(
-            problem,
-            first_parameters(model, observed, problem, alone, seed),
-            max_iter=model.max_iter,
-            tol=model.tol,
-            steps=track(range(model.max_iter), "HMMGLM.fit", progress=model.progress),
-        )
+        problem = replace(problem, map=workers.map, seed=seed)
+        parameters = first_parameters(model, observed, problem, alone, seed)
+        if getattr(problem.prior, "reference_schedule", False):
+            fit = reference_schedule.run(problem, parameters, level_of(observed))
+        else:
+            steps = track(range(model.max_iter), "HMMGLM.fit", progress=model.progress)
+            fit = em.run(
+                problem, parameters, max_iter=model.max_iter, tol=model.tol, steps=steps
+            )
     label(model, observed, fit, flat, device, seed)
-    warn_after(model, fit)
+    after_fit(model, fit)
+
+
+def level_of(observed):
+    """Mean of every unit over what was observed."""
+    return observed_moments(observed.x, observed.seen)[0]
 
 
 class Workers:
@@ -75,53 +78,28 @@ class Workers:
 def forecast(model, observed, device):
     """Refuse before the fit what would not fit into memory."""
     n_bins, n_units = observed.x.shape
-    n_terms = observed.design.shape[1]
-    n_starts = model.n_init if model.n_states > 1 else 1
-    packed = n_terms * (n_terms + 1) // 2
-    problems = n_starts * model.n_states * n_units
-    n_bytes = 8 * n_bins * (3 * n_terms + 4 * n_units + 5 * n_starts * model.n_states)
-    n_bytes += 8 * problems * (2 * packed + 4 * n_terms**2)
     devices.forecast(
-        n_bytes,
+        forecast_bytes(model, n_bins, n_units, observed.design.shape[1]),
         "HMMGLM.fit",
         device=device,
         fix="use fewer starts (n_init), basis functions, units or bins",
     )
 
 
-def warn_about(model, observed, flat):
-    """Say what in the data should be looked at before the fit."""
-    sequences = observed.sequences
-    if flat.all():
-        raise SchemaError(
-            message(
-                "X", f"at least one {sequences.dim} that changes", "only constant ones"
-            )
-        )
-    if flat.any():
-        names = [str(n) for n in sequences.names[flat]]
-        warnings.warn(
-            message(
-                f"X: {sequences.dim} {', '.join(names[:8])}",
-                "values that change",
-                f"{len(names)} silent or constant",
-                "it has a baseline only; drop it if that is not meant",
-            ),
-            DataWarning,
-            stacklevel=4,
-        )
-    wanted = model.n_states * observed.design.shape[1]
-    if wanted > len(observed.x):
-        warnings.warn(
-            message(
-                "X",
-                f"more bins than coefficients a unit ({wanted})",
-                f"{len(observed.x)} bins",
-                "use fewer states, a shorter history or a prior",
-            ),
-            DataWarning,
-            stacklevel=4,
-        )
+def forecast_bytes(model, n_bins, n_units, n_terms) -> int:
+    """Bytes of the arrays that live at once during a fit."""
+    n_starts = model.n_init if model.n_states > 1 else 1
+    k = model.n_states
+    data = n_bins * (3 * n_terms + 4 * n_units)
+    posterior = 7 * n_bins * n_starts * k
+    triangle = n_terms * (n_terms + 1) // 2
+    if n_terms > MANY_TERMS:
+        solves = n_starts * k * (n_terms**2 + 12 * n_units * n_terms)
+    else:
+        solves = n_starts * k * n_units * (triangle + 3 * n_terms**2)
+    driven = n_bins * k * k if model.transitions == "inputs" else 0
+    jobs = min(n_starts, model.n_jobs or torch.get_num_threads())
+    return 8 * (data + posterior + solves + jobs * driven)
 
 
 def make_problems(model, observed, kind, flat, device):
@@ -168,8 +146,7 @@ def make_problems(model, observed, kind, flat, device):
             natural=natural[:, 1 : 1 + n_units * n_basis],
             noise_floor=tensor(floor),
             rest=rest,
-            n_observed=observed.n_observed
-            // (n_units if observed.dim == "category" else 1),
+            n_observed=observed.n_observed,
             chain=chain_of(model, observed),
         )
 
@@ -244,40 +221,3 @@ def natural_scales(kind, observed):
         unit = np.where(sd > 0, sd, 1.0)
         column[1 : 1 + n_edges] = np.repeat(unit, n_edges // n_units)
     return unit[:, None] / column
-
-
-def warn_after(model, fit):
-    """Say what in the fit should be looked at."""
-    if len(fit.empty_states):
-        warnings.warn(
-            message(
-                "HMMGLM.fit",
-                f"{model.n_states} states in use",
-                f"{len(fit.empty_states)} of them explain almost no bin",
-                "use fewer states or more starts",
-            ),
-            EmptyStateWarning,
-            stacklevel=4,
-        )
-    if not fit.converged:
-        warnings.warn(
-            message(
-                "HMMGLM.fit",
-                f"gains below tol={model.tol:g} within {model.max_iter} iterations",
-                "a start that still climbs",
-                "raise max_iter",
-            ),
-            FitWarning,
-            stacklevel=4,
-        )
-    if model.start_agreement_ < DISAGREE:
-        warnings.warn(
-            message(
-                "HMMGLM.fit",
-                "the two best starts to find the same states",
-                f"an adjusted Rand index of {model.start_agreement_:.2f}",
-                "compare objective_trace_; use more starts or fewer states",
-            ),
-            FitWarning,
-            stacklevel=4,
-        )

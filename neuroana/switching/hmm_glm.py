@@ -1,16 +1,14 @@
 """The switching GLM as an estimator: ``HMMGLM``."""
 
-import numpy as np
-import xarray as xr
 from sklearn.base import TransformerMixin
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError
 from neuroana.core.estimator import Estimator
 from neuroana.core.random import branch, draw_seed
+from neuroana.switching.decoding import Decoding
 from neuroana.switching.designs import observe
 from neuroana.switching.edge_priors import as_prior
-from neuroana.switching.forward_backward import predict_states, smooth, viterbi
 from neuroana.switching.history import ExponentialHistory
 
 
@@ -24,7 +22,7 @@ PAPER = """@inproceedings{li2024onehot,
 }"""
 
 
-class HMMGLM(TransformerMixin, Estimator):
+class HMMGLM(Decoding, TransformerMixin, Estimator):
     """Recurring states of a recording, and how its signals drive each other in each.
 
     A hidden Markov chain picks the state of every bin; the state picks a generalised
@@ -232,241 +230,10 @@ class HMMGLM(TransformerMixin, Estimator):
         fit_states(self, observed)
         return self
 
-    def predict(self, X, *, inputs=None, transition_inputs=None, lengths=None):
-        """Decode the most probable path of states (Viterbi); costs O(T K^2).
-
-        Parameters
-        ----------
-        X : recording, collection of recordings, DataArray or ndarray (time, unit)
-            Units as in the fit, by name and order.
-        inputs, transition_inputs : like X, optional
-            Needed where the model was fitted with them.
-        lengths : sequence of int, optional
-            Lengths of the sequences stacked in one plain array.
-
-        Returns
-        -------
-        ndarray, DataArray (time), or list of DataArray
-            State numbers, in the kind that X came in.
-
-        Raises
-        ------
-        NotFittedError, ParameterError, SchemaError, ShapeError
-            If the model is not fitted, or X does not fit to it.
-
-        Examples
-        --------
-        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
-        >>> data, truth = simulate_hmm_glm(
-        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
-        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
-        >>> model.predict(data[0]).dims
-        ('time',)
-        """
-        observed, loglik = self._emissions(X, inputs, lengths, transition_inputs)
-        path = viterbi(loglik, *self._chain(observed), observed.lengths).path
-        return observed.sequences.wrap(observed.split(path), name="state")
-
-    def predict_proba(self, X, *, inputs=None, transition_inputs=None, lengths=None):
-        """Infer the probability of each state given the whole sequence; O(T K^2).
-
-        Parameters
-        ----------
-        X : recording, collection of recordings, DataArray or ndarray (time, unit)
-            Units as in the fit, by name and order.
-        inputs, transition_inputs : like X, optional
-            Needed where the model was fitted with them.
-        lengths : sequence of int, optional
-            Lengths of the sequences stacked in one plain array.
-
-        Returns
-        -------
-        ndarray, DataArray (time, state), or list of DataArray
-            Rows sum to one.
-
-        Raises
-        ------
-        NotFittedError, ParameterError, SchemaError, ShapeError
-            If the model is not fitted, or X does not fit to it.
-
-        Examples
-        --------
-        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
-        >>> data, truth = simulate_hmm_glm(
-        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
-        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
-        >>> posterior = model.predict_proba(data[0])
-        >>> bool(abs(posterior.sum("state") - 1).max() < 1e-12)
-        True
-        """
-        return self._probabilities(X, inputs, lengths, transition_inputs, "gamma")
-
-    def filter_proba(self, X, *, inputs=None, transition_inputs=None, lengths=None):
-        """Infer the probability of each state given the sequence so far (causal).
-
-        Parameters
-        ----------
-        X : recording, collection of recordings, DataArray or ndarray (time, unit)
-            Units as in the fit, by name and order.
-        inputs, transition_inputs : like X, optional
-            Needed where the model was fitted with them.
-        lengths : sequence of int, optional
-            Lengths of the sequences stacked in one plain array.
-
-        Returns
-        -------
-        ndarray, DataArray (time, state), or list of DataArray
-            Rows sum to one; no row depends on a later bin.
-
-        Raises
-        ------
-        NotFittedError, ParameterError, SchemaError, ShapeError
-            If the model is not fitted, or X does not fit to it.
-
-        Examples
-        --------
-        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
-        >>> data, truth = simulate_hmm_glm(
-        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
-        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
-        >>> early = model.filter_proba(data[0].isel(time=slice(0, 50)))
-        >>> bool(abs(early - model.filter_proba(data[0])[:50]).max() < 1e-12)
-        True
-        """
-        return self._probabilities(X, inputs, lengths, transition_inputs, "filtered")
-
-    def transform(self, X, *, inputs=None, transition_inputs=None, lengths=None):
-        """The same as :meth:`predict_proba`, for pipelines."""
-        return self.predict_proba(
-            X, inputs=inputs, transition_inputs=transition_inputs, lengths=lengths
-        )
-
-    def predict_rate(self, X, *, inputs=None, transition_inputs=None, lengths=None):
-        """Expected value of every unit one bin ahead, (time, unit).
-
-        Mean of the states' predictions, weighted with the probability of each state
-        given all earlier bins.
-        """
-        from neuroana.switching.scoring import expected_values
-
-        observed, loglik = self._emissions(X, inputs, lengths, transition_inputs)
-        found = smooth(loglik, *self._chain(observed), observed.lengths)
-        ahead = predict_states(found.filtered, *self._chain(observed), observed.lengths)
-        rate = expected_values(self, observed, ahead)
-        return observed.sequences.wrap(
-            observed.split(rate), dims=("time", observed.dim), name="rate",
-            coords={observed.dim: observed.names},
-        )  # fmt: skip
-
-    def log_likelihood(self, X, *, inputs=None, transition_inputs=None, lengths=None):
-        """Compute log p of each sequence, states summed out by the forward pass.
-
-        Parameters
-        ----------
-        X : recording, collection of recordings, DataArray or ndarray (time, unit)
-            Units as in the fit, by name and order.
-        inputs, transition_inputs : like X, optional
-            Needed where the model was fitted with them.
-        lengths : sequence of int, optional
-            Lengths of the sequences stacked in one plain array.
-
-        Returns
-        -------
-        DataArray (sequence)
-            In nats, constants included; attribute ``n_observed`` counts the values.
-
-        Raises
-        ------
-        NotFittedError, ParameterError, SchemaError, ShapeError
-            If the model is not fitted, or X does not fit to it.
-
-        Examples
-        --------
-        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
-        >>> data, truth = simulate_hmm_glm(
-        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
-        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
-        >>> model.log_likelihood(data).sizes["sequence"]
-        2
-        """
-        observed, loglik = self._emissions(X, inputs, lengths, transition_inputs)
-        found = smooth(loglik, *self._chain(observed), observed.lengths)
-        return xr.DataArray(
-            found.log_marginal,
-            dims="sequence",
-            coords={"sequence": list(observed.sequences.labels)},
-            name="log_likelihood",
-            attrs={"units": "nat", "n_observed": observed.n_observed},
-        )
-
-    def score(
-        self, X, y=None, *, inputs=None, transition_inputs=None, lengths=None
-    ) -> float:
-        """Compute log p per observed value: the held-out score where X was held out.
-
-        Parameters
-        ----------
-        X : recording, collection of recordings, DataArray or ndarray (time, unit)
-            Units as in the fit, by name and order.
-        inputs, transition_inputs : like X, optional
-            Needed where the model was fitted with them.
-        lengths : sequence of int, optional
-            Lengths of the sequences stacked in one plain array.
-
-        Returns
-        -------
-        float
-            In nats per observed value; larger is better.
-
-        Raises
-        ------
-        NotFittedError, ParameterError, SchemaError, ShapeError
-            If the model is not fitted, or X does not fit to it.
-
-        Examples
-        --------
-        >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
-        >>> data, truth = simulate_hmm_glm(
-        ...     n_states=2, n_units=3, n_bins=200, n_sequences=2, random_state=0)
-        >>> model = HMMGLM(2, link="sigmoid", n_init=1, random_state=0).fit(data)
-        >>> model.score(data) > HMMGLM(1, link="sigmoid").fit(data).score(data)
-        True
-        """
-        found = self.log_likelihood(
-            X, inputs=inputs, transition_inputs=transition_inputs, lengths=lengths
-        )
-        return float(found.sum()) / max(found.attrs["n_observed"], 1)
-
-    def bits_per_spike(
-        self, X, *, inputs=None, transition_inputs=None, lengths=None
-    ) -> float:
-        """Gain over constant rates, those of the training data, in bits per spike.
-
-        Units that were silent in the training data are left out.
-        """
-        from neuroana.switching.metrics import bits_per_spike
-        from neuroana.switching.scoring import emissions_of
-
-        if self.observation not in ("poisson", "negative_binomial"):
-            raise ParameterError(
-                message(
-                    "bits_per_spike", "counts", repr(self.observation),
-                    "use score",
-                )
-            )  # fmt: skip
-        observed = self._observe(X, inputs, lengths, transition_inputs)
-        active = self.flat_.to_numpy() == 0
-        seen = (
-            np.ones(observed.x.shape, bool) if observed.seen is None else observed.seen
-        )
-        seen = seen & active
-        loglik = emissions_of(self, observed, seen)
-        found = smooth(loglik, *self._chain(observed), observed.lengths)
-        return bits_per_spike(
-            found.log_marginal.sum(), observed.x, self.rate_.to_numpy(), seen=seen
-        )
-
-    def sample(self, n_bins=1000, n_sequences=1, *, inputs=None, random_state=None):
+    def sample(
+        self, n_bins=1000, n_sequences=1, *, inputs=None, transition_inputs=None,
+        random_state=None,
+    ):  # fmt: skip
         """Simulate from the fitted model.
 
         Parameters
@@ -474,8 +241,8 @@ class HMMGLM(TransformerMixin, Estimator):
         n_bins : int
             Length of every sequence.
         n_sequences : int
-        inputs : array (n_bins, P) or (n_sequences, n_bins, P), optional
-            Needed where the model was fitted with inputs.
+        inputs, transition_inputs : array (n_bins, P) or (n_sequences, n_bins, P)
+            Needed where the model was fitted with them.
         random_state : int, Generator or None
 
         Returns
@@ -486,8 +253,34 @@ class HMMGLM(TransformerMixin, Estimator):
         from neuroana.switching.simulate import sample_model
 
         rng = branch(draw_seed(random_state), 0)
-        made = sample_model(self, n_bins, n_sequences, inputs, rng)
+        made = sample_model(self, n_bins, n_sequences, inputs, transition_inputs, rng)
         return made[0] if n_sequences == 1 else made
+
+    def forecast_memory(self, n_bins, n_units, n_inputs=0) -> int:
+        """Forecast the peak memory of a fit, before there are data.
+
+        Parameters
+        ----------
+        n_bins, n_units, n_inputs : int
+            T of all sequences together, N, P.
+
+        Returns
+        -------
+        int
+            Bytes; `fit` refuses to begin where its device has less.
+
+        Examples
+        --------
+        >>> from neuroana.switching import HMMGLM
+        >>> HMMGLM(5).forecast_memory(60_000, 20) < 2**28
+        True
+        """
+        from neuroana.switching.fitting import forecast_bytes
+
+        self._check_parameters()
+        n_basis = 0 if self.history is None else len(self.history.kernel())
+        n_terms = 1 + n_units * n_basis + n_inputs
+        return forecast_bytes(self, n_bins, n_units, n_terms)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -515,7 +308,7 @@ class HMMGLM(TransformerMixin, Estimator):
         check_choice("dtype", self.dtype, ("float64", "float32"))
         if self.n_jobs is not None:
             check_number("n_jobs", self.n_jobs, minimum=1, integer=True)
-        as_prior(self.prior)
+        prior = as_prior(self.prior)
         check_init(self.init)
         kind = family(self.observation, self.link, self.covariance)
         if self.covariance == "full" and kind.noise != "covariance":
@@ -524,6 +317,13 @@ class HMMGLM(TransformerMixin, Estimator):
                     "argument 'covariance'", "'diag' with this observation", "'full'"
                 )
             )
+        if prior.relaxed and kind.noise is not None:
+            raise ParameterError(
+                message(
+                    "argument 'prior'", "strategy='mixture' with this observation",
+                    "strategy='gumbel'",
+                )
+            )  # fmt: skip
         if kind.coupled and "shared" in (self.baseline, self.self_coupling):
             raise ParameterError(
                 message(
@@ -575,28 +375,3 @@ class HMMGLM(TransformerMixin, Estimator):
                     )
                 )  # fmt: skip
         return observed
-
-    def _emissions(self, X, inputs, lengths, transition_inputs):
-        from neuroana.switching.scoring import emissions_of
-
-        observed = self._observe(X, inputs, lengths, transition_inputs)
-        return observed, emissions_of(self, observed, observed.seen)
-
-    def _probabilities(self, X, inputs, lengths, transition_inputs, which):
-        observed, loglik = self._emissions(X, inputs, lengths, transition_inputs)
-        found = getattr(smooth(loglik, *self._chain(observed), observed.lengths), which)
-        return observed.sequences.wrap(
-            observed.split(found),
-            dims=("time", "state"),
-            coords={"state": np.arange(self.n_states)},
-            name="probability",
-        )
-
-    def _chain(self, observed):
-        a, pi = self.transition_matrix_.to_numpy(), self.initial_prob_.to_numpy()
-        if observed.transition_inputs is not None:
-            from neuroana.switching.transitions import InputDriven
-
-            chain = InputDriven(u=observed.transition_inputs)
-            a = chain.matrices(a[None], self.transition_weights_.to_numpy()[None])[0]
-        return a, pi

@@ -23,7 +23,7 @@ and states, have one sign: log p(sign) = sum over edges of log (a_none N_none + 
 N_sign), and r is averaged over the posterior of the sign.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ class OneHotPrior:
     """
 
     strategy: str = "mixture"
-    a0: Any = None
+    a0: Any = field(default=None, compare=False, repr=False)
     a0_weight: float | None = None
     pseudo_counts: tuple = (0.2, 1.6, 0.2)
     sign_pooling: str | None = None
@@ -85,9 +85,18 @@ class OneHotPrior:
     temperature: tuple = (1.0, 0.2)
     reference_schedule: bool = False
 
+    def __post_init__(self):
+        for name in ("pseudo_counts", "temperature"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
     @property
     def learns(self):
-        return True
+        return self.strategy == "mixture"
+
+    @property
+    def relaxed(self):
+        """Whether gradients move the types, and not their posterior."""
+        return self.strategy == "gumbel"
 
     def check(self):
         """Raise unless all arguments can be used."""
@@ -144,6 +153,10 @@ class OneHotPrior:
             sign=None if self.sign_pooling is None else np.full(shape[:2], 0.5),
             settled=self.none_scale is not None,
         )
+        if self.relaxed:
+            from neuroana.switching.relaxation import relaxed
+
+            return relaxed(law, w, self.temperature[0])
         if self.edge_update == "em":
             law = law.with_types(*law.evidence(w, None))
         return law.with_normal_bound()

@@ -132,33 +132,42 @@ def stable_autoregressions(rng, n_states, n_units):
     )  # fmt: skip
 
 
-def simulate_sequences(rng, truth, kernel, n_bins, n_sequences, drive=None):
+def simulate_sequences(
+    rng, truth, kernel, n_bins, n_sequences, drive=None, transition=None
+):
     """Draw values (R, T, N) and states (R, T), all sequences bin by bin together.
 
-    `drive` (R, T, K, N) is added to eta: the part that inputs explain.
+    `drive` (R, T, K, N) is added to eta: the part that inputs explain; `transition`
+    (R, T, K, K) leads into every bin, where inputs drive it.
     """
     from neuroana.switching.observations import family
 
-    kind = family(truth.attrs["observation"], truth.attrs["link"])
+    attrs = truth.attrs
+    kind = family(attrs["observation"], attrs["link"], attrs.get("covariance", "diag"))
     w, b = truth["coupling"].to_numpy(), truth["baseline"].to_numpy()
+    n_states, n_units = b.shape
     noise = truth["noise"].to_numpy() if "noise" in truth else None
-    leave = truth["transition_matrix"].to_numpy().cumsum(axis=1)
-    n_units = b.shape[1]
+    if kind.noise == "dispersion":
+        noise = np.broadcast_to(noise, b.shape)
+    stationary = truth["transition_matrix"].to_numpy().cumsum(axis=1)
     states = np.empty((n_sequences, n_bins), dtype=np.int64)
     values = np.empty((n_sequences, n_bins, n_units))
     past = np.zeros((n_sequences, kernel.shape[1], n_units))
     enter = truth["initial_prob"].to_numpy().cumsum()[None]
-    top = leave.shape[0] - 1
+    rows = np.arange(n_sequences)
     for t in range(n_bins):
         u = rng.random((n_sequences, 1))
-        law = enter if t == 0 else leave[states[:, t - 1]]
-        z = states[:, t] = np.minimum((u > law).sum(axis=1), top)
+        if t and transition is not None:
+            law = transition[rows, t, states[:, t - 1]].cumsum(axis=1)
+        else:
+            law = stationary[states[:, t - 1]] if t else enter
+        z = states[:, t] = np.minimum((u > law).sum(axis=1), n_states - 1)
         eta = b[z].copy()
         if w.size:
             h = np.einsum("cl,rlm->rmc", kernel, past)
             eta += np.einsum("rnmc,rmc->rn", w[z], h)
         if drive is not None:
-            eta += drive[np.arange(n_sequences), t, z]
+            eta += drive[rows, t, z]
         values[:, t] = kind.sample(rng, eta, None if noise is None else noise[z])
         if kernel.shape[1]:
             past = np.roll(past, 1, axis=1)
@@ -170,7 +179,7 @@ def as_recording(x, z, dim, names, *, rate=1.0, run=None, observation=None):
     """A simulated recording with the variable ``state``."""
     counts = np.issubdtype(x.dtype, np.integer) or (x == np.round(x)).all()
     if observation is not None:
-        counts = observation == "poisson"
+        counts = observation in ("poisson", "negative_binomial", "bernoulli")
     modality = "spikes" if counts else MODALITY.get(dim, "calcium")
     space = dim if dim in ("neuron", "channel", "roi", "voxel") else "neuron"
     space = "neuron" if modality == "spikes" else space
@@ -182,45 +191,60 @@ def as_recording(x, z, dim, names, *, rate=1.0, run=None, observation=None):
     return made.assign(state=("time", z))
 
 
-def sample_model(model, n_bins, n_sequences, inputs, rng):
+def sample_model(model, n_bins, n_sequences, inputs, transition_inputs, rng):
     """Recordings drawn from a fitted HMMGLM."""
+    from neuroana.switching.transitions import InputDriven
+
     check_number("n_bins", n_bins, minimum=1, integer=True)
     check_number("n_sequences", n_sequences, minimum=1, integer=True)
-    from neuroana.switching.observations import family
-
-    kind = family(model.observation, model.link, model.covariance)
-    names = {
-        "coupling": model.coupling_,
-        "baseline": model.baseline_,
-        "transition_matrix": model.transition_matrix_,
-        "initial_prob": model.initial_prob_,
-    }
-    if getattr(model, "noise_", None) is not None:
-        names["noise"] = model.noise_
-    truth = xr.Dataset({k: v.variable for k, v in names.items()})
-    truth.attrs = {"observation": model.observation, "link": kind.link}
-    drive = None
+    names = ("coupling", "baseline", "transition_matrix", "initial_prob", "noise")
+    truth = xr.Dataset(
+        {
+            name: getattr(model, f"{name}_").variable
+            for name in names
+            if getattr(model, f"{name}_", None) is not None
+        }
+    )
+    truth.attrs = {name: getattr(model, name) for name in ("observation", "link",
+                   "covariance")}  # fmt: skip
+    drive, transition = None, None
     if model.n_inputs_:
-        u = np.asarray(np.nan if inputs is None else inputs, dtype=float)
-        wanted = (n_bins, model.n_inputs_)
-        if u.shape[-2:] != wanted or u.ndim > 3 or not np.isfinite(u).all():
-            raise ShapeError(
-                message(
-                    "argument 'inputs'", f"finite values of shape {wanted}",
-                    "nothing" if inputs is None else f"shape {u.shape}",
-                )
-            )  # fmt: skip
-        u = np.broadcast_to(u, (n_sequences, *wanted))
+        u = inputs_of(inputs, "inputs", n_sequences, n_bins, model.n_inputs_)
         drive = np.einsum("rtp,knp->rtkn", u, model.input_weights_.to_numpy())
+    if model.transitions == "inputs":
+        weights = model.transition_weights_.to_numpy()
+        u = inputs_of(transition_inputs, "transition_inputs", n_sequences, n_bins,
+                      weights.shape[1])  # fmt: skip
+        a = model.transition_matrix_.to_numpy()
+        into = [InputDriven(u=np.vstack([s[:1], s])) for s in u]
+        transition = np.stack([d.matrices(a[None], weights[None])[0] for d in into])
     values, states = simulate_sequences(
-        rng, truth, model.kernel_.to_numpy(), n_bins, n_sequences, drive
+        rng, truth, model.kernel_.to_numpy(), n_bins, n_sequences, drive, transition
     )
     dim = model.baseline_.dims[1]
+    units = model.rate_[model.rate_.dims[0]].to_numpy()
+    if model.observation == "categorical":
+        rest = 1 - values.sum(axis=-1, keepdims=True)
+        values = np.concatenate([values, rest], axis=-1).argmax(-1)[..., None] * 1.0
+        dim, units = "feature", np.arange(1)
     rate = getattr(model, "sampling_rate_", 1.0)
-    units = model.rate_[dim].to_numpy()
     return [
         as_recording(
             x, z, dim, units, rate=rate, run=str(r + 1), observation=model.observation
         )
         for r, (x, z) in enumerate(zip(values, states))
     ]
+
+
+def inputs_of(values, name, n_sequences, n_bins, n_inputs):
+    """Inputs of every sequence, (R, T, P)."""
+    u = np.asarray(np.nan if values is None else values, dtype=float)
+    wanted = (n_bins, n_inputs)
+    if u.shape[-2:] != wanted or u.ndim > 3 or not np.isfinite(u).all():
+        raise ShapeError(
+            message(
+                f"argument {name!r}", f"finite values of shape {wanted}",
+                "nothing" if values is None else f"shape {u.shape}",
+            )
+        )  # fmt: skip
+    return np.broadcast_to(u, (n_sequences, *wanted))

@@ -27,11 +27,11 @@ class FitParameters(Parameters):
 
     n_states: int = Field(2, ge=1, description="number of states")
     observation: Literal[
-        "auto", "poisson", "negative_binomial", "bernoulli", "gaussian"
+        "auto", "poisson", "negative_binomial", "bernoulli", "categorical", "gaussian"
     ] = Field("auto", description="auto: poisson for spikes, gaussian otherwise")
-    link: Literal["softplus", "exp", "sigmoid"] | None = Field(
-        None, description="of counts; null is the observation's own"
-    )
+    link: (
+        Literal["softplus", "exp", "sigmoid", "logit", "softmax", "identity"] | None
+    ) = Field(None, description="of the rate; null is the observation's own")
     history: str | dict[str, Any] | None = Field(
         "auto",
         description="exponential, raised_cosine, boxcar or raw; or {class: raw, "
@@ -67,7 +67,7 @@ class FitParameters(Parameters):
         given = self.model_dump()
         if given["observation"] == "auto":
             given["observation"] = "poisson" if modality == "spikes" else "gaussian"
-        counts = given["observation"] in ("poisson", "negative_binomial")
+        counts = given["observation"] != "gaussian"
         if given["history"] == "auto":
             given["history"] = "exponential" if counts else "raw"
         given["history"] = setting("history", given["history"])

@@ -10,7 +10,6 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from neuroana.core.errors import (
     CorruptFileError,
     DataWarning,
-    EmptyStateWarning,
     FitWarning,
     ParameterError,
     SchemaError,
@@ -416,78 +415,6 @@ def test_kmeans_starts_find_the_same_fit():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda x: x - 1.0, r"counts.*-1.*sample \d+.*gaussian"),
-        (lambda x: x + 0.5, "counts"),
-        (lambda x: np.where(x > 0, np.inf, x), "infinite"),
-        (lambda x: np.zeros_like(x), "only constant"),
-    ],
-)
-def test_fit_rejects_values_that_are_no_counts(change, message):
-    x = np.random.default_rng(0).poisson(0.5, (60, 3)).astype(float)
-
-    with pytest.raises(SchemaError, match=message):
-        HMMGLM(1).fit(change(x))
-
-
-def test_fit_rejects_missing_values_where_asked():
-    x = np.random.default_rng(0).poisson(0.5, (60, 3)).astype(float)
-    x[7, 2] = np.nan
-
-    with pytest.raises(SchemaError, match=r"1 NaN, first at sample 7.*mask"):
-        HMMGLM(1, missing="raise").fit(x)
-
-
-@pytest.mark.parametrize(
-    ("X", "error", "message"),
-    [
-        ([np.ones((30, 2)), np.ones((4, 2))], ShapeError, "sequence 1.*at least 6"),
-        ([], ShapeError, "at least one"),
-        ([np.ones((30, 2)), np.ones((30, 3))], SchemaError, "sequence 1"),
-        (
-            xr.DataArray(np.ones((9, 1)), dims=("time", "neuron"),
-                         coords={"time": [0, 1, 2, 3, 4, 8, 9, 10, 11.0]}),
-            SchemaError, "gap of 4 s after sample 4",
-        ),
-        (
-            xr.DataArray(np.ones((9, 1)), dims=("time", "neuron"),
-                         coords={"time": [0, 1, 2, 3, 4, 4, 5, 6, 7.0]}),
-            SchemaError, "increasing",
-        ),
-    ],
-)  # fmt: skip
-def test_fit_rejects_sequences_that_do_not_fit(X, error, message):
-    with pytest.raises(error, match=message):
-        HMMGLM(1).fit(X)
-
-
-def test_fit_rejects_bin_widths_that_differ():
-    parts = [
-        xr.DataArray(np.ones((20, 1)), dims=("time", "neuron"),
-                     coords={"time": width * np.arange(20)})
-        for width in (0.02, 0.05)
-    ]  # fmt: skip
-
-    with pytest.raises(SchemaError, match="one bin width"):
-        HMMGLM(1).fit(parts)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "error", "message"),
-    [
-        (np.zeros((59, 1)), ShapeError, "60 samples"),
-        (np.full((60, 1), np.nan), SchemaError, "inputs of sequence 0: input 0"),
-    ],
-)
-def test_fit_rejects_inputs_that_do_not_fit(inputs, error, message):
-    x = np.random.default_rng(0).poisson(0.5, (60, 3)).astype(float)
-
-    with pytest.raises(error, match=message):
-        HMMGLM(1).fit(x, inputs=inputs)
-
-
-@pytest.mark.parametrize(
     "options",
     [
         {"n_states": 0},
@@ -547,38 +474,6 @@ def test_fit_leaves_a_constant_signal_out_of_the_likelihood():
         float(alone.log_likelihood(x[:, [0, 2]]).sum())
     )
     np.testing.assert_allclose(model.baseline_[:, 1], 5.0)
-
-
-def test_fit_warns_of_more_coefficients_than_bins():
-    x = np.random.default_rng(0).poisson(0.8, (30, 6)).astype(float)
-
-    with pytest.warns(DataWarning, match="more bins"):
-        HMMGLM(5, n_init=1, max_iter=3, random_state=0).fit(x)
-
-
-def test_fit_warns_of_an_empty_state_and_stays_finite():
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((400, 2))
-    init = {"baseline": [[0.0, 0.0], [60.0, 60.0]]}
-    model = HMMGLM(2, "gaussian", history=None, init=init, random_state=0)
-
-    with pytest.warns(EmptyStateWarning, match="1 of them"):
-        model.fit(x)
-
-    for name in ("coupling_", "baseline_", "transition_matrix_", "noise_"):
-        assert np.isfinite(getattr(model, name)).all(), name
-
-
-def test_fit_warns_when_it_stops_early(recordings):
-    with pytest.warns(FitWarning, match="max_iter"):
-        HMMGLM(**{**OPTIONS, "max_iter": 2}).fit(recordings)
-
-
-def test_fit_warns_when_starts_disagree():
-    x = np.random.default_rng(0).poisson(0.6, (300, 3)).astype(float)
-
-    with pytest.warns(FitWarning, match="adjusted Rand index"):
-        HMMGLM(3, n_init=4, random_state=0).fit(x)
 
 
 def test_predict_rejects_other_units(model, recordings):

@@ -1,3 +1,4 @@
+from .bids import read_bids as read_bids
 from .bridges import from_mne as from_mne
 from .bridges import to_mne as to_mne
 from .calcium import read_calcium as read_calcium
@@ -7,6 +8,7 @@ from .eeg import read_eeg as read_eeg
 from .events import read_events as read_events
 from .exports import export as export
 from .fmri import read_fmri as read_fmri
+from .fmriprep import read_fmriprep as read_fmriprep
 from .ieeg import read_ieeg as read_ieeg
 from .registry import entries as entries
 from .registry import fetch as fetch

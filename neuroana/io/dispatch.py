@@ -1,7 +1,7 @@
 """One door for all files: the reader is found by suffix and content."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -34,6 +34,7 @@ MAGIC = {
     ".set": (b"MATLAB", HDF5_MAGIC),
     ".mat": (b"MATLAB", HDF5_MAGIC),
     ".nii": (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c"),
+    ".gii": (b"<?xml",),
     ".nc": (HDF5_MAGIC, b"CDF"),
     ".h5": (HDF5_MAGIC,),
     ".hdf5": (HDF5_MAGIC,),
@@ -63,7 +64,14 @@ def read_recording(path: str | Path, *, lazy: bool = False) -> xr.Dataset:
     return check(read_netcdf(path, lazy=lazy))
 
 
-def _reader_of(modality: str) -> Callable[..., xr.Dataset]:
+def reader_of(modality: str) -> Callable[..., xr.Dataset]:
+    """Find the reader of a modality.
+
+    Examples
+    --------
+    >>> reader_of("fmri").__name__
+    'read_fmri'
+    """
     by_modality: dict[str, Callable[..., xr.Dataset]] = {
         "eeg": read_eeg,
         "ieeg": read_ieeg,
@@ -94,7 +102,7 @@ def readers() -> dict[str, Callable[..., xr.Dataset] | None]:
     known: dict[str, Callable[..., xr.Dataset] | None] = {".nc": read_recording}
     known |= dict.fromkeys(KINDS, read_eeg)
     known |= dict.fromkeys(NIFTI, read_fmri)
-    known |= {".1d": read_fmri, ".1d.gz": read_fmri}
+    known |= {".gii": read_fmri, ".1d": read_fmri, ".1d.gz": read_fmri}
     known |= {s: None for s in ARRAY_SUFFIXES if s not in known}
     for suffix, entry in _third_parties().items():
         known[suffix] = entry.load()
@@ -147,7 +155,7 @@ def read(
     else:
         path = check_file(path)
         reader = _find(path, modality)
-    _check_options(path, reader, options)
+    check_options(path, reader, options)
     return reader(path, **options)
 
 
@@ -170,7 +178,7 @@ def _find(path: Path, modality: str | None) -> Callable[..., xr.Dataset]:
     if own is not None and (suffix == ".nc" or suffix in _third_parties()):
         return own
     if suffix in KINDS:
-        return _reader_of(modality or _electrical_modality(path))
+        return reader_of(modality or _electrical_modality(path))
     if modality is None:
         modality = "fmri" if own is read_fmri else _bids_modality(path)
     if modality is None:
@@ -182,7 +190,7 @@ def _find(path: Path, modality: str | None) -> Callable[..., xr.Dataset]:
                 f"pass modality=, one of {', '.join(MODALITIES)}",
             )
         )
-    return _reader_of(modality)
+    return reader_of(modality)
 
 
 def _check_magic(path: Path, suffix: str) -> None:
@@ -220,9 +228,15 @@ def _bids_modality(path: Path) -> str | None:
     return {"eeg": "eeg", "ieeg": "ieeg", "timeseries": "fmri"}.get(ending)
 
 
-def _check_options(
-    path: Path, reader: Callable[..., xr.Dataset], options: dict[str, Any]
+def check_options(
+    path: Path, reader: Callable[..., xr.Dataset], options: Mapping[str, Any]
 ) -> None:
+    """Raise, with the nearest known name, if a reader does not have an option.
+
+    Examples
+    --------
+    >>> check_options(Path("a.nii"), read_fmri, {"t_r": 2.0})
+    """
     parameters = inspect.signature(reader).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return

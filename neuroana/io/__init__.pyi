@@ -11,6 +11,8 @@ from .fmri import read_fmri as read_fmri
 from .fmriprep import read_fmriprep as read_fmriprep
 from .ieeg import read_ieeg as read_ieeg
 from .named_arrays import read_arrays as read_arrays
+from .nwb import read_nwb as read_nwb
+from .nwb_writing import to_nwb as to_nwb
 from .registry import entries as entries
 from .registry import fetch as fetch
 from .registry import load_sample as load_sample

@@ -18,6 +18,7 @@ from neuroana.io.eeg import read_eeg
 from neuroana.io.files import check_file, suffix_of
 from neuroana.io.fmri import NIFTI, read_fmri
 from neuroana.io.ieeg import read_ieeg
+from neuroana.io.nwb import read_nwb
 from neuroana.io.raws import KINDS
 from neuroana.io.sidecars import channel_table
 from neuroana.io.spikes import read_spikes
@@ -36,6 +37,7 @@ MAGIC = {
     ".nii": (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c"),
     ".gii": (b"<?xml",),
     ".nc": (HDF5_MAGIC, b"CDF"),
+    ".nwb": (HDF5_MAGIC,),
     ".h5": (HDF5_MAGIC,),
     ".hdf5": (HDF5_MAGIC,),
     ".npz": (b"PK",),
@@ -100,6 +102,7 @@ def readers() -> dict[str, Callable[..., xr.Dataset] | None]:
     'read_eeg'
     """
     known: dict[str, Callable[..., xr.Dataset] | None] = {".nc": read_recording}
+    known[".nwb"] = read_nwb
     known |= dict.fromkeys(KINDS, read_eeg)
     known |= dict.fromkeys(NIFTI, read_fmri)
     known |= {".gii": read_fmri, ".1d": read_fmri, ".1d.gz": read_fmri}
@@ -175,7 +178,7 @@ def _find(path: Path, modality: str | None) -> Callable[..., xr.Dataset]:
         )
     _check_magic(path, suffix)
     own = known[suffix]
-    if own is not None and (suffix == ".nc" or suffix in _third_parties()):
+    if own is not None and (suffix in (".nc", ".nwb") or suffix in _third_parties()):
         return own
     if suffix in KINDS:
         return reader_of(modality or _electrical_modality(path))

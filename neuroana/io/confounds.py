@@ -54,9 +54,7 @@ def denoise(
         keep &= ~(_motion(image, n_volumes) > censor)
     if not keep.any():
         raise SchemaError(
-            message(
-                f"{image}: volumes", "some that are kept", "none", "raise censor="
-            )
+            message(f"{image}: volumes", "some that are kept", "none", "raise censor=")
         )
     values = rec["signal"].to_numpy()
     if table is not None:

@@ -19,6 +19,7 @@ from neuroana.io.files import check_file, suffix_of
 from neuroana.io.fmri import NIFTI, read_fmri
 from neuroana.io.ieeg import read_ieeg
 from neuroana.io.nwb import read_nwb
+from neuroana.io.phy import is_phy
 from neuroana.io.raws import KINDS
 from neuroana.io.sidecars import channel_table
 from neuroana.io.spikes import read_spikes
@@ -120,7 +121,7 @@ def read(
     Parameters
     ----------
     path : path
-        The file, or a suite2p folder.
+        The file, or a folder of suite2p or phy.
     modality : {'eeg', 'ieeg', 'fmri', 'calcium', 'spikes'}, optional
         Needed where the file does not tell: ``.mat``, ``.npz``, ``.npy``, ``.h5``,
         ``.csv``, ``.tsv``, ``.txt``.
@@ -155,6 +156,8 @@ def read(
     path = Path(path)
     if path.is_dir() and is_suite2p(path):
         reader: Callable[..., xr.Dataset] = read_calcium
+    elif path.is_dir() and is_phy(path):
+        reader = read_spikes
     else:
         path = check_file(path)
         reader = _find(path, modality)

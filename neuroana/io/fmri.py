@@ -55,8 +55,9 @@ def read_fmri(
         (least squares); resampled to the image's grid by nilearn. For CIFTI a
         ``.dlabel.nii``, for GIFTI a ``.label.gii`` (mean over each label).
     labels : sequence, mapping, or path, optional
-        Names of the regions of `atlas` (label files bring theirs): one a region in ascending order of number, a
-        mapping from number to name, or a TSV with the columns ``index`` and ``name``.
+        Names of the regions of `atlas` (label files bring theirs): one a region in
+        ascending order of number, a mapping from number to name, or a TSV with the
+        columns ``index`` and ``name``.
     t_r : float, optional
         Repetition time in seconds, where the header states none or a wrong one.
     sampling_rate : float, optional

@@ -123,9 +123,7 @@ def _place_of(file: BidsFile) -> str:
     return parts.get("space", "func") + resolution
 
 
-def _in_space(
-    files: list[BidsFile], space: str | None, root: Path
-) -> list[BidsFile]:
+def _in_space(files: list[BidsFile], space: str | None, root: Path) -> list[BidsFile]:
     known = sorted({_place_of(f) for f in files})
     if not known:
         raise ParameterError(

@@ -27,7 +27,7 @@ from neuroana.io.clocks import regular_clock
 from neuroana.io.files import check_file, reading
 from neuroana.io.lazy import LazyArray, lazy_variable
 from neuroana.io.nwb_tables import columns_of, events_from, restored
-from neuroana.io.spikes import bin_spikes
+from neuroana.io.spike_counts import bin_spikes
 
 
 UNITS = "units"

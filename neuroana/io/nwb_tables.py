@@ -85,7 +85,9 @@ def restored(content: Any) -> xr.Dataset | None:
 def _assembled(content: Any, facts: dict[str, Any]) -> xr.Dataset:
     series = content
     for step in facts["place"]:
-        series = series[step] if hasattr(series, "__getitem__") else getattr(series, step)
+        series = (
+            series[step] if hasattr(series, "__getitem__") else getattr(series, step)
+        )
     values = np.asarray(series.data[:])
     space = facts["dims"][1]
     if series.rate is not None:

@@ -18,7 +18,7 @@ from neuroana.core.provenance import plain
 from neuroana.core.recording import clock, events_of, space_dim
 from neuroana.core.store import atomic_path
 from neuroana.io.nwb_tables import MARK, MODULE
-from neuroana.io.spikes import spike_times
+from neuroana.io.spike_counts import spike_times
 
 
 UNKNOWN = "unknown"
@@ -57,9 +57,9 @@ def to_nwb(rec: xr.Dataset, path: str | Path) -> Path:
     Notes
     -----
     NWB wants facts that a recording does not have (device, imaging plane, indicator):
-    they are written as ``"unknown"``, and a neuron whose
-    place is unknown gets a mask of one pixel with weight 0. A recording without ``attrs["measured"]`` starts
-    at 1970-01-01.
+    they are written as ``"unknown"``, and a neuron whose place is unknown gets a mask
+    of one pixel with weight 0. A recording without ``attrs["measured"]`` starts at
+    1970-01-01.
 
     Examples
     --------

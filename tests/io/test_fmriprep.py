@@ -171,7 +171,8 @@ def test_xcpd_series_keep_their_clock(tmp_path, n_rows):
     assert rec.roi.values.tolist()[:2] == ["LH_Vis_1", "LH_Vis_2"]
     assert np.flatnonzero(~good_samples(rec)).tolist() == [3, 4]
     good = rec.signal.values[good_samples(rec), :3]
-    np.testing.assert_array_equal(good, rows if n_rows == 10 else rows[[0, 1, 2, *range(5, 12)]])  # fmt: skip
+    wanted = rows if n_rows == 10 else np.delete(rows, [3, 4], axis=0)
+    np.testing.assert_array_equal(good, wanted)
     assert np.isnan(rec.signal.values[:, 3]).all()
 
 

@@ -186,7 +186,7 @@ def test_several_series_must_be_chosen(tmp_path):
     add_electrical(content, "raw", rate=10.0)
     add_electrical(content, "lfp", rate=10.0)
     path = write(content, tmp_path / "a.nwb")
-    with pytest.raises(ParameterError, match="acquisition/raw.*acquisition/lfp"):
+    with pytest.raises(ParameterError, match=r"acquisition/raw.*acquisition/lfp"):
         read_nwb(path)
     assert read_nwb(path, series="acquisition/lfp").sizes["time"] == 10
     assert read_nwb(path, series="lfp").sizes["time"] == 10
@@ -239,9 +239,7 @@ def test_units_of_others(tmp_path):
     content = new_file()
     content.add_unit_column("quality", "q")
     for times, quality in (([0.1, 0.2, 3.9], "good"), ([1.0], "mua")):
-        content.add_unit(
-            spike_times=times, quality=quality, obs_intervals=[[0.0, 5.0]]
-        )
+        content.add_unit(spike_times=times, quality=quality, obs_intervals=[[0.0, 5.0]])
     path = write(content, tmp_path / "a.nwb")
     rec = read_nwb(path, bin_width=0.5)
     assert rec.signal.shape == (10, 2)

@@ -405,9 +405,7 @@ def test_scanner_units_and_centred_series_stay_as_stored(realdata):
         t_r=2.0,
     )
     centred = read(realdata / ABIDE / "NYU_0050959_rois_cc200.1D.gz", t_r=2.0)
-    stored = np.loadtxt(
-        realdata / "fmri_roi/alice_listening/10mm/s42-timecourses.txt"
-    )
+    stored = np.loadtxt(realdata / "fmri_roi/alice_listening/10mm/s42-timecourses.txt")
     np.testing.assert_array_equal(raw.signal.values, stored)
     level = [np.abs(r.signal.mean("time")).median().item() for r in (raw, centred)]
     assert level[0] > 100

@@ -1,3 +1,4 @@
+from .annotations import to_annotations as to_annotations
 from .bids import read_bids as read_bids
 from .bridges import from_mne as from_mne
 from .bridges import to_mne as to_mne
@@ -24,3 +25,4 @@ from .spike_counts import bin_spikes as bin_spikes
 from .spike_counts import spike_times as spike_times
 from .spikeinterface_bridge import from_spikeinterface as from_spikeinterface
 from .spikes import read_spikes as read_spikes
+from .volumes import to_nifti as to_nifti

@@ -213,16 +213,3 @@ def test_trace_of_a_plain_array_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((5, 2)))
     with pytest.raises(ParameterError, match="variable="):
         read_calcium(tmp_path / "a.npy", trace="F", sampling_rate=2.0)
-
-
-def test_matlab_73_stores_its_dims_the_other_way_round(tmp_path):
-    values = np.random.default_rng(0).random((30, 4))
-    path = tmp_path / "traces.mat"
-    with h5py.File(path, "w", userblock_size=512) as file:
-        file["traces"] = values.T  # as MATLAB writes an array of 30 x 4
-        file["fs"] = np.array([[20.0]])
-    head = b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\x02IM"
-    path.write_bytes(head.ljust(512, b"\0") + path.read_bytes()[512:])
-    rec = read_calcium(path, variable="traces", dims=("time", "neuron"))
-    np.testing.assert_array_equal(rec.signal.values, values)
-    assert rec.attrs["sampling_rate"] == 20.0

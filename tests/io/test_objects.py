@@ -195,10 +195,10 @@ class StandInSorting:
     """The part of SpikeInterface's BaseSorting that is used."""
 
     unit_ids = np.array([4, 7])
-    trains = {4: np.array([0.1, 0.4]), 7: np.array([0.9])}
 
     def __init__(self, n_segments=1):
         self.n_segments = n_segments
+        self.trains = {4: np.array([0.1, 0.4]), 7: np.array([0.9])}
 
     def get_num_segments(self):
         return self.n_segments

@@ -79,7 +79,7 @@ def read_bids(
     ...     place = Path(folder, "sub-01", "func")
     ...     place.mkdir(parents=True)
     ...     name = "sub-01_task-rest_atlas-A_timeseries.tsv"
-    ...     _ = (place / name).write_text("PCC\\tmPFC\\n" + "1.0\\t2.0\\n" * 5)
+    ...     _ = (place / name).write_text("PCC\\tmPFC\\n" + "1\\t2\\n3\\t1\\n" * 5)
     ...     study = read_bids(folder, t_r=2.0)
     ...     study.table.subject.tolist(), study[0].roi.values.tolist()
     (['01'], ['PCC', 'mPFC'])

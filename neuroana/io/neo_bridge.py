@@ -115,8 +115,8 @@ def _from_trains(trains: Sequence[Any], bin_width: float | None) -> xr.Dataset:
                 f"{len(trains)}, bin_width={bin_width}",
             )
         )
-    names = [str(t.name) if t.name else None for t in trains]
-    if None in names or len(set(names)) < len(names):
+    names: list[Any] = [str(t.name or "") for t in trains]
+    if "" in names or len(set(names)) < len(names):
         names = list(range(len(trains)))
     return bin_spikes(
         [_seconds(t) for t in trains],

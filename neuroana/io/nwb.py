@@ -145,7 +145,7 @@ def _inside(place: str, member: Any, container: str) -> Iterator[_Found]:
     if kind in ("ElectricalSeries", "RoiResponseSeries"):
         yield _Found(place, kind, member, container)
     for attribute in ("electrical_series", "roi_response_series"):
-        inner = getattr(member, attribute, None)
+        inner: Any = getattr(member, attribute, None) or {}
         if hasattr(inner, "items"):
             for name, series in inner.items():
                 yield from _inside(f"{place}/{name}", series, kind)

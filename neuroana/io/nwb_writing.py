@@ -73,7 +73,10 @@ def to_nwb(rec: xr.Dataset, path: str | Path) -> Path:
     """
     require("pynwb", "nwb")
     check(rec)
-    return write_file(_content(rec), path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The linked table")  # it will share one
+        content = _content(rec)
+    return write_file(content, path)
 
 
 def write_file(content: Any, path: str | Path) -> Path:

@@ -56,7 +56,9 @@ def parameters(path: Path) -> dict[str, Any]:
         tree = ast.parse(path.read_text(encoding="utf-8-sig"))
     found = {}
     for node in tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if not isinstance(node, ast.Assign):
+            continue
+        target = node.targets[0]
         if not isinstance(target, ast.Name):
             continue
         try:

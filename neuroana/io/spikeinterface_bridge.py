@@ -135,7 +135,8 @@ def _properties(obj: Any, n: int) -> dict[str, np.ndarray]:
 def _from_recording(obj: Any, modality: str, segment: int) -> xr.Dataset:
     ids = np.asarray(obj.get_channel_ids())
     n_samples = int(obj.get_num_samples(segment_index=segment))
-    rate, more = float(obj.get_sampling_frequency()), {}
+    rate = float(obj.get_sampling_frequency())
+    more: dict[str, Any] = {}
     if obj.has_time_vector(segment_index=segment):
         stamps = np.asarray(obj.get_times(segment_index=segment), dtype=np.float64)
         time, rate, more = regular_clock(stamps, rate, "a SpikeInterface recording")

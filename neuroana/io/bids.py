@@ -121,10 +121,9 @@ def _is_signal(file: BidsFile) -> bool:
 
 def _deferred(file: BidsFile, options: dict[str, Any]) -> Deferred:
     kind = SIGNALS[file.suffix][0]
-    given = {} if file.extension == ".nwb" else {"modality": kind}
     return Deferred(
         file.path,
-        partial(read, file.path, **given, **options),
+        partial(read, file.path, modality=kind, **options),
         {**file.row(), "modality": kind},
     )
 

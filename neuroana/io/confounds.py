@@ -1,9 +1,10 @@
-"""Confounds out, bad volumes marked: nilearn's strategies on one series of fMRIPrep."""
+"""Confounds out, bad volumes marked: nilearn's strategies, or a table of one's own."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,17 @@ import xarray as xr
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import DataWarning, SchemaError, ShapeError
+from neuroana.io.arrays import open_arrays
 from neuroana.io.files import reading
 from neuroana.io.sidecars import read_table
 
 
 PRESETS = ("simple", "scrubbing", "compcor", "ica_aroma")
 MOTION = "framewise_displacement"
-Strategy = str | Sequence[str] | Mapping[str, Any] | None
+HEMISPHERE = re.compile(r"(?<=hemi-)[LR](?=_)")
+Strategy: TypeAlias = (
+    str | Path | Sequence[str] | Mapping[str, Any] | pd.DataFrame | None
+)
 
 
 def denoise(
@@ -30,10 +35,11 @@ def denoise(
     rec : Dataset
         Series of `image`, one row a volume.
     image : Path
-        The image of fMRIPrep; its confounds table lies beside it.
-    confounds : str, sequence, mapping or None
+        The image; for fMRIPrep's its confounds table lies beside it.
+    confounds : str, sequence, mapping, path, DataFrame or None
         A preset of ``nilearn.interfaces.fmriprep.load_confounds_strategy``, the
-        strategy of ``load_confounds``, or all of its arguments.
+        strategy of ``load_confounds``, or all of its arguments; or a table, one row a
+        volume, whose columns are regressed out.
     censor : float or None
         Largest framewise displacement in mm of a volume that is kept.
 
@@ -68,7 +74,7 @@ def denoise(
     rec["signal"] = rec["signal"].copy(data=signal)
     if not keep.all():
         rec = rec.assign_coords(good=("time", keep))
-    told = confounds if isinstance(confounds, str) else repr(confounds)
+    told = "table" if isinstance(confounds, pd.DataFrame) else str(confounds)
     attrs = {"n_censored": int((~keep).sum())}
     return rec.assign_attrs(attrs if table is None else {**attrs, "confounds": told})
 
@@ -80,7 +86,7 @@ def check_strategy(confounds: Strategy, censor: float | None) -> None:
     --------
     >>> check_strategy("simple", 0.5)
     """
-    if isinstance(confounds, str):
+    if isinstance(confounds, str) and not Path(confounds).is_file():
         check_choice("confounds", confounds, PRESETS)
     if censor is not None:
         check_number("censor", censor, minimum=0.0, open_ends=True)
@@ -91,13 +97,45 @@ def _strategy(
 ) -> tuple[pd.DataFrame | None, np.ndarray | None]:
     if confounds is None:
         return None, None
+    if isinstance(confounds, pd.DataFrame):
+        return _whole(confounds, "confounds"), None
+    if isinstance(confounds, Path) or (
+        isinstance(confounds, str) and confounds not in PRESETS
+    ):
+        file = open_arrays(confounds)
+        columns = file.columns or range(file["table"].shape[1])
+        table = pd.DataFrame(file["table"], columns=list(map(str, columns)))
+        return _whole(table, str(confounds)), None
     from nilearn.interfaces.fmriprep import load_confounds, load_confounds_strategy
 
     with reading(image, "an image with its confounds table beside it"):
+        source = _as_nilearn_wants(image)
         if isinstance(confounds, str):
-            return load_confounds_strategy(str(image), denoise_strategy=confounds)
+            return load_confounds_strategy(source, denoise_strategy=confounds)
         given = confounds if isinstance(confounds, Mapping) else {"strategy": confounds}
-        return load_confounds(str(image), **given)
+        return load_confounds(source, **given)
+
+
+def _as_nilearn_wants(image: Path) -> str | list[str]:
+    """Name of an image; both hemispheres of a GIFTI pair, whose confounds are one."""
+    if not HEMISPHERE.search(image.name):
+        return str(image)
+    return [str(image.with_name(HEMISPHERE.sub(side, image.name))) for side in "LR"]
+
+
+def _whole(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    numbers = table.apply(pd.to_numeric, errors="coerce")
+    lost = [str(c) for c in numbers if not np.isfinite(numbers[c]).all()]
+    if lost:
+        raise SchemaError(
+            message(
+                f"{where}",
+                "a number in each row",
+                f"missing ones in {lost[:5]}",
+                "fill them, or leave the columns out",
+            )
+        )
+    return numbers
 
 
 def _motion(image: Path, n_volumes: int) -> np.ndarray:

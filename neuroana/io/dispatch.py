@@ -161,6 +161,8 @@ def read(
     else:
         path = check_file(path)
         reader = _find(path, modality)
+    if reader is read_nwb and modality is not None:
+        options = {"modality": modality, **options}
     check_options(path, reader, options)
     return reader(path, **options)
 

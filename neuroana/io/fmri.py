@@ -9,6 +9,7 @@ import xarray as xr
 from neuroana.core.checks import check_number, message
 from neuroana.core.errors import ParameterError, ShapeError
 from neuroana.core.recording import clock, from_array, with_events
+from neuroana.io.confounds import Strategy, check_strategy, denoise
 from neuroana.io.events import read_events, split_bad
 from neuroana.io.files import check_file, reader, suffix_of
 from neuroana.io.images import read_image
@@ -36,6 +37,8 @@ def read_fmri(
     events: Any = None,
     units: str = "1",
     start: float = 0.0,
+    confounds: Strategy = None,
+    censor: float | None = None,
 ) -> xr.Dataset:
     """Read fMRI: a 4-D NIfTI as voxels or regions, or a table of region series.
 
@@ -70,6 +73,12 @@ def read_fmri(
         Unit of the values; ``'percent'`` or ``'zscore'`` where that was done.
     start : float, default=0
         Time of the first volume in seconds.
+    confounds : path, DataFrame, str, sequence or mapping, optional
+        What to regress out by ``nilearn.signal.clean``: a table, one row a volume; or,
+        for an image of fMRIPrep, a strategy as for :func:`read_fmriprep`.
+    censor : float, optional
+        Largest framewise displacement in mm, for an image of fMRIPrep: volumes above
+        are NaN, ``good`` False, and stay on the clock.
 
     Returns
     -------
@@ -104,6 +113,7 @@ def read_fmri(
         events = found[-1]
     marks = None if events is None else split_bad(read_events(events))[1]
     _check_options(path, mask, atlas)
+    check_strategy(confounds, censor)
     if is_surface(path):
         ds = read_surface(path, atlas, labels, sampling_rate, start, units)
     elif suffix_of(path) in NIFTI:
@@ -112,6 +122,8 @@ def read_fmri(
         ds = _read_regions(path, sampling_rate, variable, dims, names, start, units)
     if marks is not None and len(marks):
         ds = with_events(ds, marks)
+    if confounds is not None or censor is not None:
+        ds = denoise(ds, path, confounds, censor)
     warn_constant(path.name, ds[ds["signal"].dims[1]].values, ds["signal"].values)
     return ds
 

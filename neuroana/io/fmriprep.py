@@ -57,9 +57,9 @@ def read_fmriprep(
     labels : sequence, mapping or path, optional
         Names of the regions, as for :func:`read_fmri`.
     confounds : str, sequence or mapping, optional
-        ``'simple'``, ``'scrubbing'``, ``'compcor'``, ``'ica_aroma'``: nilearn's
-        denoising strategies; a sequence is ``load_confounds(strategy=...)``, a
-        mapping gives all its arguments.
+        What to regress out: one of nilearn's strategies ``'simple'``,
+        ``'scrubbing'``, ``'compcor'``, ``'ica_aroma'``; a sequence is
+        ``load_confounds(strategy=...)``, a mapping gives all its arguments.
     censor : float, optional
         Leave out volumes with more framewise displacement than this, in mm.
     subject, session, task, run : str or sequence of str, optional

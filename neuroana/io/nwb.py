@@ -31,6 +31,12 @@ from neuroana.io.spike_counts import bin_spikes
 
 
 UNITS = "units"
+KINDS = {
+    "ieeg": "ElectricalSeries",
+    "eeg": "ElectricalSeries",
+    "calcium": "RoiResponseSeries",
+    "spikes": "Units",
+}
 NAME_COLUMNS = ("channel_name", "electrode_name", "label", "name")
 
 
@@ -71,8 +77,8 @@ def read_nwb(
     series : str, optional
         Which one, where there are several: ``"units"``, its name, or its place as the
         error lists it (``"acquisition/ElectricalSeries"``).
-    modality : {'ieeg', 'eeg'}, optional
-        What an electrical series was recorded with; ``ieeg`` when left out.
+    modality : {'ieeg', 'eeg', 'calcium', 'spikes'}, optional
+        Only series of this kind; an electrical series is ``ieeg`` when left out.
     bin_width : float, optional
         For units: width of the bins in seconds.
     start, stop : float, optional
@@ -109,15 +115,20 @@ def read_nwb(
     from pynwb import NWBHDF5IO
 
     path = check_file(path)
-    given = {"series": series, "modality": modality, "bin_width": bin_width}
+    given: dict[str, Any] = {"series": series, "bin_width": bin_width}
     given |= {"start": start, "stop": stop, "events": events}
     if modality is not None:
-        check_choice("modality", modality, ("eeg", "ieeg"))
+        check_choice("modality", modality, KINDS)
     with reading(path, "an NWB file"), NWBHDF5IO(path, "r") as file:
         content = file.read()
-        if (own := restored(content)) is not None and not any(given.values()):
+        own = None if any(given.values()) else restored(content)
+        if own is not None and modality in (None, own.attrs["modality"]):
             return check(own)
-        found = _choose(path, list(_series(content)), series)
+        given["modality"] = modality
+        every = list(_series(content))
+        if modality is not None:
+            every = [f for f in every if f.kind == KINDS[modality]]
+        found = _choose(path, every, series)
         try:
             ds = _recording(path, content, found, given)
             ds = _with_intervals(ds, content, events)

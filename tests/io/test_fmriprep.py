@@ -111,6 +111,32 @@ def test_confounds_are_those_of_nilearn(prep, atlas):
     assert rec.signal.std() < 0.5 * raw.signal.std()
 
 
+def test_one_image_takes_the_same_options(prep, atlas):
+    image = next(prep.glob("sub-01/func/*T1w_desc-preproc_bold.nii.gz"))
+    options = {"atlas": atlas, "confounds": "simple", "censor": 0.5}
+    rec = read(image, **options)
+    same = read_fmriprep(prep, space="T1w", **options)[0]
+    np.testing.assert_array_equal(rec.signal.values, same.signal.values)
+    with pytest.raises(ParameterError, match="Did you mean 'simple'"):
+        read(image, confounds="simpel")
+
+
+def test_a_table_of_ones_own_is_regressed_out(prep, atlas, tmp_path):
+    from nilearn.maskers import NiftiLabelsMasker
+
+    image = next(prep.glob("sub-01/func/*T1w_desc-preproc_bold.nii.gz"))
+    motion = pd.DataFrame(np.random.default_rng(1).normal(size=(N_VOLUMES, 3)))
+    motion.to_csv(tmp_path / "motion.txt", sep=" ", index=False, header=False)
+    masker = NiftiLabelsMasker(str(atlas), standardize=None, t_r=2.0)
+    wanted = masker.fit_transform(str(image), confounds=motion)
+    for given in (motion, tmp_path / "motion.txt", str(tmp_path / "motion.txt")):
+        rec = read(image, atlas=atlas, confounds=given)
+        np.testing.assert_allclose(rec.signal.values, wanted, atol=1e-4)
+    motion.iloc[0, 1] = np.nan
+    with pytest.raises(NeuroanaError, match="a number in each row"):
+        read(image, atlas=atlas, confounds=motion)
+
+
 def test_censored_volumes_stay_on_the_clock(prep, atlas):
     options = {"space": "T1w", "atlas": atlas, "confounds": ("motion",)}
     rec = read_fmriprep(prep, censor=0.5, **options)[0]

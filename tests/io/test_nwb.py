@@ -181,6 +181,19 @@ def test_samples_stay_in_the_file_until_used(electrical):
     assert read_nwb(electrical[0], modality="eeg").attrs["modality"] == "eeg"
 
 
+def test_modality_chooses_among_kinds(tmp_path):
+    content = new_file()
+    add_electrical(content, rate=10.0)
+    content.add_unit(spike_times=[0.1, 0.4])
+    path = write(content, tmp_path / "a.nwb")
+    assert read(path, modality="eeg").attrs["modality"] == "eeg"
+    assert read(path, modality="spikes", bin_width=0.5).signal.values.tolist() == [[2]]
+    with pytest.raises(ParameterError, match="none of these"):
+        read(path, modality="calcium")
+    own = to_nwb(calcium(), tmp_path / "b.nwb")
+    assert read(own, modality="calcium").identical(read(own))
+
+
 def test_several_series_must_be_chosen(tmp_path):
     content = new_file()
     add_electrical(content, "raw", rate=10.0)

@@ -398,6 +398,20 @@ def test_alice_broken_subject_is_named(realdata):
     assert len(list(folder.glob("*-timecourses.txt"))) == 28
 
 
+def test_motion_of_a_real_run_is_regressed_out(realdata):
+    from nilearn.maskers import NiftiMasker
+
+    image, mask = (
+        realdata / RUN / "bold_25mm.nii.gz",
+        realdata / HAXBY / "masks/25mm/gray.nii.gz",
+    )
+    motion = realdata / RUN / "bold_moest.txt"
+    rec = read(image, mask=mask, confounds=motion)
+    masker = NiftiMasker(str(mask), standardize=None)
+    wanted = masker.fit_transform(str(image), confounds=np.loadtxt(motion))
+    np.testing.assert_allclose(rec.signal.values, wanted, atol=1e-2)
+
+
 def test_scanner_units_and_centred_series_stay_as_stored(realdata):
     raw = read(
         realdata / "fmri_roi/alice_listening/10mm/s42-timecourses.txt",

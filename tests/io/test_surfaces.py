@@ -4,6 +4,7 @@ import json
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 from nibabel.cifti2 import (
     BrainModelAxis,
@@ -161,3 +162,17 @@ def test_hemispheres_of_fmriprep_stand_beside_each_other(tmp_path):
     assert rec.roi.values.tolist() == ["L_V1", "L_V2", "R_V1", "R_V2"]
     assert rec.hemi.values.tolist() == ["L", "L", "R", "R"]
     np.testing.assert_allclose(rec.signal[:, 2], VALUES[:, :7].mean(1), rtol=1e-5)
+    table = pd.DataFrame(np.eye(N_VOLUMES, 6), columns=[
+        f"{k}_{a}" for k in ("trans", "rot") for a in "xyz"
+    ]).assign(framewise_displacement=[0.0] * 8 + [2.0])  # fmt: skip
+    stem = folder / "sub-01_task-rest_desc-confounds_timeseries"
+    table.to_csv(f"{stem}.tsv", sep="\t", index=False)
+    stem.with_suffix(".json").write_text("{}")
+    (clean,) = read_fmriprep(
+        tmp_path,
+        atlas=atlas,
+        confounds={"strategy": ("motion",), "motion": "basic"},
+        censor=1.0,
+    )
+    assert clean.good.values.tolist() == [True] * 8 + [False]
+    assert np.ptp(clean.signal.values[:6], axis=0).max() < 1e-5

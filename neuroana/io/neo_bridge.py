@@ -13,7 +13,7 @@ import xarray as xr
 from neuroana.core.checks import message
 from neuroana.core.errors import ParameterError, SchemaError
 from neuroana.core.recording import MODALITIES, from_array, with_events
-from neuroana.io.spike_counts import bin_spikes
+from neuroana.io.spike_counts import bin_spikes, check_bin_width
 
 
 def from_neo(
@@ -107,14 +107,9 @@ def _seconds(quantity: Any) -> Any:
 
 
 def _from_trains(trains: Sequence[Any], bin_width: float | None) -> xr.Dataset:
-    if not trains or bin_width is None:
-        raise ParameterError(
-            message(
-                "spike trains",
-                "at least one, and bin_width= in seconds",
-                f"{len(trains)}, bin_width={bin_width}",
-            )
-        )
+    bin_width = check_bin_width(bin_width)
+    if not trains:
+        raise ParameterError(message("spike trains", "at least one", "none"))
     names: list[Any] = [str(t.name or "") for t in trains]
     if "" in names or len(set(names)) < len(names):
         names = list(range(len(trains)))

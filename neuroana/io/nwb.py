@@ -27,7 +27,7 @@ from neuroana.io.clocks import regular_clock
 from neuroana.io.files import check_file, reading
 from neuroana.io.lazy import LazyArray, lazy_variable
 from neuroana.io.nwb_tables import columns_of, events_from, restored
-from neuroana.io.spike_counts import bin_spikes
+from neuroana.io.spike_counts import bin_spikes, check_bin_width
 
 
 UNITS = "units"
@@ -197,15 +197,7 @@ def _recording(
 
 
 def _units(table: Any, given: dict[str, Any]) -> xr.Dataset:
-    if given["bin_width"] is None:
-        raise ParameterError(
-            message(
-                "argument 'bin_width'",
-                "the width of the bins in seconds",
-                "nothing",
-                "pass bin_width=0.02 or what suits the question",
-            )
-        )
+    bin_width = check_bin_width(given["bin_width"])
     times = [np.asarray(table.get_unit_spike_times(i)) for i in range(len(table))]
     start, stop = given["start"], given["stop"]
     if "obs_intervals" in table.colnames:
@@ -216,7 +208,7 @@ def _units(table: Any, given: dict[str, Any]) -> xr.Dataset:
         stop = float(spans.max()) if stop is None else stop
     return bin_spikes(
         times,
-        given["bin_width"],
+        bin_width,
         names=np.asarray(table.id[:]).tolist(),
         start=start,
         stop=stop,

@@ -11,7 +11,7 @@ from neuroana.core.contract import good_samples, good_spans
 from neuroana.core.errors import ParameterError, SchemaError
 from neuroana.core.recording import clock, from_array, rate_of, space_dim, with_events
 from neuroana.io.events import read_events
-from neuroana.io.spike_counts import bin_spikes, spike_times
+from neuroana.io.spike_counts import bin_spikes, check_bin_width, spike_times
 
 
 ROUNDED = 1e-6
@@ -85,14 +85,9 @@ def from_pynapple(
 def _from_group(
     obj: Any, modality: str | None, bin_width: float | None, attrs: Any
 ) -> xr.Dataset:
-    if modality not in (None, "spikes") or bin_width is None:
-        raise ParameterError(
-            message(
-                "a TsGroup",
-                "modality 'spikes' and bin_width= in seconds",
-                f"{modality!r} and {bin_width!r}",
-            )
-        )
+    bin_width = check_bin_width(bin_width)
+    if modality not in (None, "spikes"):
+        raise ParameterError(message("a TsGroup", "modality 'spikes'", repr(modality)))
     spans = _spans(obj)
     ds = bin_spikes(
         [obj[k].t for k in obj],

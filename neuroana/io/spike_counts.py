@@ -16,6 +16,26 @@ from neuroana.core.recording import from_array
 from neuroana.io.trials import join_trials
 
 
+def check_bin_width(bin_width: float | None) -> float:
+    """Return the width of bins in seconds, or say that it is wanted.
+
+    Examples
+    --------
+    >>> check_bin_width(0.5)
+    0.5
+    """
+    if bin_width is None:
+        raise ParameterError(
+            message(
+                "argument 'bin_width'",
+                "the width of the bins in seconds",
+                "nothing",
+                "pass bin_width=0.02 or what suits the question",
+            )
+        )
+    return check_number("bin_width", bin_width, minimum=0.0, open_ends=True)
+
+
 def bin_spikes(
     times: Sequence[Any],
     bin_width: float,
@@ -50,7 +70,7 @@ def bin_spikes(
     >>> bin_spikes([[0.1, 0.2], [0.9]], 0.5, start=0.0, stop=1.0).signal.values.tolist()
     [[2, 0], [0, 1]]
     """
-    check_number("bin_width", bin_width, minimum=0.0, open_ends=True)
+    check_bin_width(bin_width)
     ragged = [np.sort(np.asarray(t, dtype=np.float64).ravel()) for t in times]
     joined = np.concatenate(ragged) if ragged else np.empty(0)
     start, n_bins = _span(joined, bin_width, start, stop)
@@ -127,7 +147,7 @@ def bin_trials(
     bin_width, start, stop, attrs
         As for :func:`bin_spikes`.
     """
-    check_number("bin_width", bin_width, minimum=0.0, open_ends=True)
+    check_bin_width(bin_width)
     start, n_bins = _span(times, bin_width, start, stop)
     numbers = np.unique(trials)
     trial = np.searchsorted(numbers, trials)

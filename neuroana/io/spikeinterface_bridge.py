@@ -13,7 +13,7 @@ from neuroana.core.errors import ParameterError
 from neuroana.core.recording import clock, from_array
 from neuroana.io.clocks import regular_clock
 from neuroana.io.lazy import LazyArray, lazy_variable
-from neuroana.io.spike_counts import bin_spikes
+from neuroana.io.spike_counts import bin_spikes, check_bin_width
 
 
 MICRO = 1e-6
@@ -90,10 +90,7 @@ def _from_sorting(
     start: float | None,
     stop: float | None,
 ) -> xr.Dataset:
-    if bin_width is None:
-        raise ParameterError(
-            message("a sorting", "bin_width= in seconds", "none", "pass bin_width=0.02")
-        )
+    bin_width = check_bin_width(bin_width)
     times = [
         obj.get_unit_spike_train(unit_id=u, segment_index=segment, return_times=True)
         for u in obj.unit_ids

@@ -14,7 +14,7 @@ from neuroana.io.arrays import ArrayFile, open_arrays
 from neuroana.io.files import reader
 from neuroana.io.phy import is_phy, read_phy
 from neuroana.io.sidecars import entity_attrs
-from neuroana.io.spike_counts import bin_spikes, bin_trials
+from neuroana.io.spike_counts import bin_spikes, bin_trials, check_bin_width
 
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -85,15 +85,7 @@ def read_spikes(
     >>> rec.signal.values.tolist(), rec.neuron.values.tolist()
     ([[1, 0], [1, 1]], [1, 2])
     """
-    if bin_width is None:
-        raise ParameterError(
-            message(
-                "argument 'bin_width'",
-                "the width of the bins in seconds",
-                "nothing",
-                "pass bin_width=0.02 or what suits the question",
-            )
-        )
+    bin_width = check_bin_width(bin_width)
     check_choice("time_units", time_units, TIME_UNITS)
     if Path(path).is_dir():
         given = {"variable": variable, "unit_variable": unit_variable}

@@ -158,6 +158,15 @@ def read(
         reader: Callable[..., xr.Dataset] = read_calcium
     elif path.is_dir() and is_phy(path):
         reader = read_spikes
+    elif path.is_dir() and any(path.glob("sub-*")):
+        raise ParameterError(
+            message(
+                str(path),
+                "one recording",
+                "a dataset of subjects",
+                "open it with na.io.read_bids, or na.io.read_fmriprep",
+            )
+        )
     else:
         path = check_file(path)
         reader = _find(path, modality)

@@ -12,16 +12,20 @@ from neuroana.core.checks import check_choice, message
 from neuroana.core.contract import check
 from neuroana.core.errors import ParameterError, SchemaError
 from neuroana.core.provenance import record
+from neuroana.core.recording import with_events
 from neuroana.core.recordings import Deferred, Recordings
 from neuroana.io.bids import Choice, select
 from neuroana.io.confounds import Strategy, check_strategy, denoise
+from neuroana.io.events import read_events
 from neuroana.io.fmri import read_fmri
 from neuroana.io.layout import BidsFile, participants, scan
+from neuroana.io.sidecars import applicable
 
 
 VOLUMES = (".nii", ".nii.gz")
 SURFACE = ".func.gii"
 GRAYORDINATES = ".dtseries.nii"
+RAW_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo")
 
 
 def read_fmriprep(
@@ -37,6 +41,7 @@ def read_fmriprep(
     task: Choice = None,
     run: Choice = None,
     t_r: float | None = None,
+    raw: str | Path | None = None,
 ) -> Recordings:
     """Open the output folder of fMRIPrep as a collection of recordings.
 
@@ -66,6 +71,8 @@ def read_fmriprep(
         Only these.
     t_r : float, optional
         Repetition time in seconds, where the headers lie.
+    raw : path, optional
+        The raw dataset, for its ``events.tsv``: fMRIPrep copies none.
 
     Returns
     -------
@@ -99,7 +106,7 @@ def read_fmriprep(
     items = [
         Deferred(
             group[0].path,
-            partial(_read, group, atlas, labels, confounds, censor, t_r),
+            partial(_read, group, atlas, labels, confounds, censor, t_r, raw),
             {**group[0].row(), "modality": "fmri"},
         )
         for group in groups.values()
@@ -158,6 +165,7 @@ def _read(
     confounds: Strategy,
     censor: float | None,
     t_r: float | None,
+    raw: str | Path | None,
 ) -> xr.Dataset:
     first = group[0]
     if "hemi" in first.entities:
@@ -169,10 +177,22 @@ def _read(
             mask = _brain_mask(first.path)
         rec = read_fmri(first.path, mask=mask, atlas=atlas, labels=labels, t_r=t_r)
     rec = rec.assign_attrs(space=_place_of(first))
+    if raw is not None and (found := _events_of_raw(Path(raw), first)):
+        rec = with_events(rec, read_events(found))
     if confounds is None and censor is None:
         return rec
     rec = denoise(rec, first.path, confounds, censor)
     return check(record(rec, "io.read_fmriprep", confounds=confounds, censor=censor))
+
+
+def _events_of_raw(raw: Path, file: BidsFile) -> Path | None:
+    """Events file of the run that a preprocessed series came from."""
+    own = {k: v for k, v in file.entities.items() if k in RAW_ENTITIES}
+    folders = [f"{k}-{own[k]}" for k in ("sub", "ses") if k in own]
+    stem = "_".join(f"{k}-{v}" for k, v in own.items())
+    image = raw.joinpath(*folders, "func", f"{stem}_bold.nii.gz")
+    found = applicable(image, "events.tsv")
+    return found[-1] if found else None
 
 
 def _brain_mask(path: Path) -> Path | None:

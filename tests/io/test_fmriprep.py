@@ -8,6 +8,7 @@ import pytest
 
 from neuroana.core.contract import good_samples
 from neuroana.core.errors import DataWarning, NeuroanaError, ParameterError
+from neuroana.core.recording import events_of
 from neuroana.io import read, read_fmriprep
 
 
@@ -152,6 +153,19 @@ def test_scrubbing_marks_short_spans_too(prep, atlas):
     good = good_samples(rec)
     assert not good[[10, 25]].any()
     assert np.isfinite(rec.signal.values[good]).all()
+
+
+def test_events_come_from_the_raw_dataset(prep, atlas, tmp_path):
+    raw = tmp_path / "raw"
+    folder = raw / "sub-01" / "func"
+    folder.mkdir(parents=True)
+    (raw / "dataset_description.json").write_text("{}")
+    (folder / "sub-01_task-rest_events.tsv").write_text(
+        "onset\tduration\ttrial_type\n4.0\t2.0\tgo\n"
+    )
+    first, second = read_fmriprep(prep, space="T1w", atlas=atlas, raw=raw)
+    assert events_of(first)["onset"].tolist() == [4.0]
+    assert events_of(second).empty
 
 
 def test_wrong_strategy_is_refused_before_anything_is_read(prep):

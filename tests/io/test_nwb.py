@@ -262,6 +262,18 @@ def test_units_of_others(tmp_path):
         read_nwb(path)
 
 
+def test_own_file_that_lost_a_part_is_named(tmp_path):
+    path = to_nwb(eeg(), tmp_path / "a.nwb")
+    with h5py.File(path, "r+") as file:
+        del file["processing/neuroana/signals"]
+        del file["intervals/trials/duration"]
+        del file["intervals/trials"].attrs["colnames"]
+        names = ["start_time", "stop_time", "trial_type", "value", "word"]
+        file["intervals/trials"].attrs["colnames"] = names
+    with pytest.raises(CorruptFileError, match=r"a\.nwb.*all of its parts"):
+        read_nwb(path)
+
+
 def test_damaged_file_is_named(electrical):
     path = electrical[0]
     path.write_bytes(path.read_bytes()[:5000])

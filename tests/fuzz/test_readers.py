@@ -35,37 +35,38 @@ HANG = 60.0  # on the wall, where the machine may be crowded
 SPARE = 200 * 2**20
 pytestmark = [pytest.mark.slow] if N_DAMAGED > 50 else []
 
-# Changed headers, of every 100 tried, that may pass without a word. A changed scale,
-# rate or name is still one; a file with a checksum lets none pass.
+# Changed headers, of 180 tried, that pass without a word. A changed scale, rate or name
+# is still one, and the file has nothing to tell it by; a checksum lets none pass.
+COUNTED = 180
 SILENT = {
-    "edf": 3,
-    "bdf": 3,
-    "brainvision": 2,
-    "eeglab": 3,
+    "edf": 2,
+    "bdf": 1,
+    "brainvision": 0,
+    "eeglab": 2,
     "fif": 6,
-    "fif_epochs": 12,
-    "nifti": 8,
+    "fif_epochs": 15,
+    "nifti": 10,
     "nifti_gz": 0,
-    "cifti": 2,
+    "cifti": 0,
     "gifti": 0,
     "npz": 0,
     "npy": 0,
-    "mat5": 2,
-    "mat73": 2,
-    "hdf5": 2,
-    "caiman": 10,
+    "mat5": 0,
+    "mat73": 0,
+    "hdf5": 0,
+    "caiman": 15,
     "nwb": 5,
-    "csv": 8,
+    "csv": 9,
     "csv_gz": 0,
-    "spikes": 12,
-    "suite2p": 2,
+    "spikes": 14,
+    "suite2p": 0,
     "suite2p_traces": 0,
-    "phy": 5,
+    "phy": 0,
     "phy_times": 0,
     "netcdf": 0,
-    "sidecar": 2,
-    "sidecar_json": 2,
-    "sidecar_events": 2,
+    "sidecar": 0,
+    "sidecar_json": 0,
+    "sidecar_events": 0,
 }
 TEXT = ("brainvision", "csv", "spikes", "phy", "sidecar", "sidecar_json",
         "sidecar_events")  # fmt: skip
@@ -201,7 +202,8 @@ def test_damaged_header_is_told(kind, reader, tmp_path):
     blobs = flipped(sample.target.read_bytes(), sample.header, N_DAMAGED, rng)
     found = tried(reader, sample, blobs)
     count(kind, "header", found)
-    assert 100 * found["silent"] <= SILENT[kind] * max(N_DAMAGED, 20)
+    few = 2 * SILENT[kind] * max(N_DAMAGED, 45) / COUNTED  # few may be less lucky
+    assert found["silent"] <= (SILENT[kind] if N_DAMAGED == COUNTED else few)
 
 
 @pytest.mark.parametrize("kind", SILENT)

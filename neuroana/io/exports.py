@@ -26,9 +26,9 @@ def export(
 
     Parameters
     ----------
-    result : fitted estimator, Dataset, DataArray, list of these, or Recordings
-        What to write. With ``tsv`` and ``parquet`` a list of DataArrays (one entry a
-        recording) becomes one table.
+    result : fitted estimator, Dataset, DataArray, list of DataArrays, Recordings
+        What to write. With ``tsv`` and ``parquet`` a list (one entry a recording)
+        becomes one table; several recordings go out as ``bids`` or ``nwb``.
     folder : str or Path
         Where the files go; made if needed. For ``bids`` it is the folder of the
         dataset, for example ``STUDY/derivatives/neuroana-states``.

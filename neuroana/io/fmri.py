@@ -8,7 +8,7 @@ import xarray as xr
 
 from neuroana.core.checks import check_number, message
 from neuroana.core.errors import ParameterError, ShapeError
-from neuroana.core.recording import clock, from_array, with_events
+from neuroana.core.recording import from_array, with_events
 from neuroana.io.confounds import Strategy, check_strategy, denoise
 from neuroana.io.events import read_events, split_bad
 from neuroana.io.files import check_file, reader, suffix_of
@@ -120,6 +120,8 @@ def read_fmri(
         ds = read_image(path, mask, atlas, labels, sampling_rate, start, units)
     else:
         ds = _read_regions(path, sampling_rate, variable, dims, names, start, units)
+    if (bad := outliers(path)) is not None:
+        ds = on_the_clock(ds, bad, path)
     if marks is not None and len(marks):
         ds = with_events(ds, marks)
     if confounds is not None or censor is not None:
@@ -151,18 +153,13 @@ def _read_regions(
         raise ShapeError(
             message(str(path), "dims (time, roi)", f"shape {table.values.shape}")
         )
-    values, time, good = table.values, table.time + start, None
-    if (bad := outliers(path)) is not None:
-        values, good = on_the_clock(values, bad, path)
-        time = clock(len(values), table.sampling_rate, start=float(time[0]))
     return from_array(
-        values,
+        table.values,
         "fmri",
         sampling_rate=table.sampling_rate,
-        time=time,
+        time=table.time + start,
         names=table.names,
         units=units,
-        good=None if good is None or good.all() else good,
         attrs=table.attrs,
     )
 

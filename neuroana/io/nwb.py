@@ -121,16 +121,12 @@ def read_nwb(
         check_choice("modality", modality, KINDS)
     with reading(path, "an NWB file"), NWBHDF5IO(path, "r") as file:
         content = file.read()
-        own = None if any(given.values()) else restored(content)
-        if own is not None and modality in (None, own.attrs["modality"]):
-            return check(own)
-        given["modality"] = modality
-        every = list(_series(content))
-        if modality is not None:
-            every = [f for f in every if f.kind == KINDS[modality]]
-        found = _choose(path, every, series)
         try:
-            ds = _recording(path, content, found, given)
+            own = None if any(given.values()) else restored(content)
+            if own is not None and modality in (None, own.attrs["modality"]):
+                return check(own)
+            given["modality"] = modality
+            ds = _recording(path, content, _choose(content, series, modality), given)
             ds = _with_intervals(ds, content, events)
         except NeuroanaError as error:
             raise type(error)(f"{path}: {error}") from error
@@ -162,19 +158,21 @@ def _inside(place: str, member: Any, container: str) -> Iterator[_Found]:
                 yield from _inside(f"{place}/{name}", series, kind)
 
 
-def _choose(path: Path, found: list[_Found], series: str | None) -> _Found:
+def _choose(content: Any, series: str | None, modality: str | None) -> _Found:
+    kinds = {KINDS[modality]} if modality else set(KINDS.values())
+    found = [f for f in _series(content) if f.kind in kinds]
     if series is not None:
         named = [f for f in found if f.place.endswith(f"/{series}")]
         if len(named) == 1:
             return named[0]
-        check_names(f"{path}: series", [series], [f.place for f in found])
+        check_names("series", [series], [f.place for f in found])
         return next(f for f in found if f.place == series)
     if len(found) == 1:
         return found[0]
     listing = ", ".join(f.listing for f in found) or "none of these"
     raise ParameterError(
         message(
-            str(path),
+            "series",
             "one electrical series, fluorescence or table of units",
             listing,
             f"pass series={found[0].place!r} or another" if found else "",

@@ -111,6 +111,13 @@ def _voxels(values: xr.DataArray, rows: np.ndarray, image: Any) -> np.ndarray:
         raise ShapeError(
             message("argument 'image'", "the grid of the recording", f"shape {shape}")
         )
+    if {"x", "y", "z"} <= set(values.coords):
+        there = np.stack(index, axis=1) @ image.affine[:3, :3].T + image.affine[:3, 3]
+        own = np.stack([values[c].to_numpy() for c in "xyz"], axis=1)
+        if not np.allclose(there, own, atol=1e-2):
+            raise ShapeError(
+                message("argument 'image'", "the place of the recording", "another one")
+            )
     painted = np.zeros((*shape, rows.shape[1]), np.float32)
     painted[index] = rows
     return painted

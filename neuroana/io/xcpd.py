@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from neuroana.core.checks import message
 from neuroana.core.errors import ShapeError
+from neuroana.core.recording import clock
 from neuroana.io.sidecars import applicable, read_table
 
 
@@ -24,36 +26,49 @@ def outliers(path: Path) -> np.ndarray | None:
     return (table.fillna(0) != 0).any(axis=1).to_numpy()
 
 
-def on_the_clock(
-    values: np.ndarray, bad: np.ndarray, path: Path
-) -> tuple[np.ndarray, np.ndarray]:
-    """Series on the clock of the scan, and which of its volumes are good.
+def on_the_clock(rec: xr.Dataset, bad: np.ndarray, path: Path) -> xr.Dataset:
+    """Put a recording on the clock of its scan and mark the volumes left out.
 
     Parameters
     ----------
-    values : array (volume, roi)
+    rec : Dataset
         With or without the volumes that were left out.
     bad : array of bool (volume,)
         Volumes that were left out.
     path : Path
         For the message.
 
+    Raises
+    ------
+    ShapeError
+        If it has neither all volumes nor those that are kept.
+
     Examples
     --------
-    >>> series, good = on_the_clock(np.ones((2, 1)), np.array([0, 1, 0]) > 0, Path("a"))
-    >>> series.ravel().tolist(), good.tolist()
-    ([1.0, nan, 1.0], [True, False, True])
+    >>> from neuroana.core.recording import from_array
+    >>> rec = from_array(np.ones((2, 1)), "fmri", sampling_rate=0.5)
+    >>> whole = on_the_clock(rec, np.array([False, True, False]), Path("a.tsv"))
+    >>> whole.signal.values.ravel().tolist(), whole.time.values.tolist()
+    ([1.0, nan, 1.0], [0.0, 2.0, 4.0])
     """
-    if len(values) == (~bad).sum() < len(bad):
-        whole = np.full((len(bad), values.shape[1]), np.nan)
-        whole[~bad] = values
-        return whole, ~bad
-    if len(values) != len(bad):
+    n_volumes, good = rec.sizes["time"], ~bad
+    if n_volumes == len(bad):
+        return rec if good.all() else rec.assign_coords(good=("time", good))
+    if n_volumes != good.sum():
         raise ShapeError(
             message(
                 f"{path}: outliers.tsv",
-                f"{len(values)} volumes, or as many that are kept",
-                f"{len(bad)}, of which {int((~bad).sum())} are kept",
+                f"{n_volumes} volumes, or as many that are kept",
+                f"{len(bad)}, of which {int(good.sum())} are kept",
             )
         )
-    return values, ~bad
+    signal = rec["signal"]
+    dtype = signal.dtype if signal.dtype.kind == "f" else np.dtype(np.float64)
+    whole = np.full((len(bad), signal.shape[1]), np.nan, dtype=dtype)
+    whole[good] = signal.to_numpy()
+    time = clock(len(bad), rec.attrs["sampling_rate"], start=float(rec["time"][0]))
+    return (
+        rec.drop_dims("time")
+        .assign(signal=(signal.dims, whole, signal.attrs))
+        .assign_coords(time=("time", time, rec["time"].attrs), good=("time", good))
+    )

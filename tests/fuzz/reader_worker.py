@@ -43,7 +43,7 @@ def outcome(path, options, right):
         try:
             found = digest(read(path, **options))
         except NeuroanaError as error:
-            named = any(p in str(error) for p in (path.stem, path.parent.name))
+            named = any(p in str(error) for p in (path.name, path.parent.name))
             return "error" if named else f"nameless: {error}", None
         except BaseException as error:
             return f"bare {type(error).__name__}: {error}", None

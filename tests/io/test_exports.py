@@ -210,6 +210,9 @@ def test_voxels_and_maps_go_back_to_their_places(nifti):
     rec = read_fmri(path)
     image = to_nifti(rec.signal[:3], path)
     np.testing.assert_array_equal(image.get_fdata(), values[..., :3])
+    moved = nibabel.Nifti1Image(values, np.diag([2, 3, 4, 1.0]))
+    with pytest.raises(ShapeError, match="the place of the recording"):
+        to_nifti(rec.signal[:3], moved)
     maps = RNG.random((4, 4, 2, 2)).astype(np.float32)
     atlas = nibabel.Nifti1Image(maps, np.diag([3, 3, 4, 1.0]))
     weights = xr.DataArray(

@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from neuroana.core.contract import good_samples
 from neuroana.core.errors import (
@@ -95,6 +98,31 @@ def test_round_trip_is_exact(make, tmp_path):
     assert back.signal.dtype == rec.signal.dtype
     for name in rec.variables:
         assert back[name].attrs == rec[name].attrs
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+@given(
+    values=arrays(
+        st.sampled_from([np.float32, np.float64, np.int16]),
+        st.tuples(st.integers(2, 9), st.integers(1, 3)),
+    ),
+    rate=st.floats(1e-3, 1e5),
+    start=st.floats(-1e3, 1e6),
+    names=st.lists(st.text(min_size=1, max_size=4).filter(lambda t: "\0" not in t),
+                   min_size=3, max_size=3, unique=True),
+)  # fmt: skip
+def test_any_recording_comes_back(tmp_path, values, rate, start, names):
+    with np.errstate(all="ignore"):
+        time = start + np.arange(len(values)) / rate
+    assume((np.diff(time) > 0.99 / rate).all())
+    rec = from_array(
+        values,
+        "calcium",
+        sampling_rate=rate,
+        start=start,
+        names=names[: values.shape[1]],
+    )
+    xr.testing.assert_identical(read_nwb(to_nwb(rec, tmp_path / "a.nwb")), rec)
 
 
 def test_file_is_valid_for_others(tmp_path):
@@ -259,6 +287,18 @@ def test_units_of_others(tmp_path):
     assert rec.quality.values.tolist() == ["good", "mua"]
     assert [t.tolist() for t in spike_times(rec)] == [[0.1, 0.2, 3.9], [1.0]]
     with pytest.raises(ParameterError, match="bin_width"):
+        read_nwb(path)
+
+
+def test_own_file_that_lost_a_part_is_named(tmp_path):
+    path = to_nwb(eeg(), tmp_path / "a.nwb")
+    with h5py.File(path, "r+") as file:
+        del file["processing/neuroana/signals"]
+        del file["intervals/trials/duration"]
+        del file["intervals/trials"].attrs["colnames"]
+        names = ["start_time", "stop_time", "trial_type", "value", "word"]
+        file["intervals/trials"].attrs["colnames"] = names
+    with pytest.raises(CorruptFileError, match=r"a\.nwb.*all of its parts"):
         read_nwb(path)
 
 

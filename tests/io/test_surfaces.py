@@ -15,7 +15,7 @@ from nibabel.cifti2 import (
 )
 
 from neuroana.core.errors import CorruptFileError, ParameterError, ShapeError
-from neuroana.io import read, read_fmri, read_fmriprep
+from neuroana.io import read, read_bids, read_fmri, read_fmriprep
 
 
 N_VOLUMES = 9
@@ -86,6 +86,19 @@ def test_parcels_keep_their_names(tmp_path):
     assert rec.roi.values.tolist() == ["V1", "V2"]
     with pytest.raises(ParameterError, match="parcels"):
         read_fmri(path, atlas=path)
+
+
+def test_parcels_of_xcpd_keep_their_clock(tmp_path):
+    parcels = ParcelsAxis.from_brain_models([("V1", grayordinates()[:3])])
+    folder = tmp_path / "sub-01" / "func"
+    folder.mkdir(parents=True)
+    path = folder / "sub-01_task-rest_space-fsLR_seg-4S_timeseries.ptseries.nii"
+    nibabel.save(Cifti2Image(VALUES[:, :1], (SERIES, parcels)), path)
+    flags = pd.DataFrame({"framewise_displacement": [0, 1] + [0] * 8})
+    flags.to_csv(folder / "sub-01_task-rest_outliers.tsv", sep="\t", index=False)
+    (rec,) = read_bids(tmp_path)
+    assert rec.good.values.tolist() == [True, False] + [True] * 8
+    np.testing.assert_array_equal(rec.signal.values[rec.good.values], VALUES[:, :1])
 
 
 def test_cut_cifti_is_an_error(dense):

@@ -34,6 +34,7 @@ BATCH = 5e8  # bytes that the first pass may take for all models of a batch
 KEPT = 2.56e8  # bytes of pair factors of restarts that are kept
 NEAR = 1.01  # restarts within 1 % of the lowest loss count as the same solution
 COLLINEAR = 0.97
+SHRINK = 0.05  # so that pairs a fold shows only where a motif is off stay small
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +170,7 @@ def fit_restarts(
     settings = Settings(
         inner=model.inner, max_iter=model.max_iter, tol=model.tol, l1=model.l1,
         smooth=model.smooth_time, baseline=model.baseline, single=single,
+        shrink=SHRINK if single and folds is not None else 0.0,
     )  # fmt: skip
     device = "cpu" if isinstance(data.x, np.ndarray) else str(data.x.device)
     made: list[tuple[int, Stack]] = []

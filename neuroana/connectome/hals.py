@@ -42,6 +42,7 @@ class Settings(NamedTuple):
     smooth: float = 0.0
     baseline: bool = False  # the last column of A stays as it is
     single: bool = False  # C stays one: no mode of animals
+    shrink: float = 0.0  # ridge on A, of the mean diagonal of H without mask
     use_compiled: bool = True
     rebalance: bool = True
 
@@ -151,6 +152,12 @@ class Run:
         own = None if masks is None else masks[fold if len(masks) > 1 else fold * 0]
         k = z[:, :, 0] if self.settings.single else over_animals(z, C)
         h = self.with_ridge(pair_grams(gb, cc, own))
+        if self.settings.shrink:
+            n = h.shape[1]
+            whole = (gb.sum(1) * cc.sum(1)).reshape(len(h), -1)[:, :: n + 1].mean(1)
+            at = np.arange(n)
+            extra = self.settings.shrink * whole[:, None]
+            h[:, at, at] += extra if h.ndim == 3 else extra[..., None]
         if (self.calm >= CALM).any():
             self.gap = np.maximum(self.gap_of_times, to_numpy(
                 newton_gap(A, k - self.settings.l1, h, self.n_free)))  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neuroana as na
-from neuroana.switching import HMMGLM, compare_with_labels, time_shift_null
+from neuroana.switching import HMMGLM, compare_with_labels, fit_ladder, time_shift_null
 
 
 BIN = 20.0  # ms
@@ -41,6 +41,30 @@ def test_two_states_beat_one_and_the_null_on_held_out_trials(trials):
     assert two.score(test) > float(null.max())
     assert float(two.occupancy_.min()) > 0.1
     assert (np.diag(two.transition_matrix_) > 0.9).all()
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore::neuroana.core.errors.FitWarning")
+def test_every_rung_of_the_ladder_helps_on_held_out_trials(trials):
+    found = fit_ladder(
+        trials[:160], 2, estimator=HMMGLM(n_init=3, random_state=0), cv=4, n_null=3,
+        random_state=0,
+    )  # fmt: skip
+
+    assert found.model.to_numpy().tolist() == [
+        "one_state",
+        "none",
+        "gaussian",
+        "one_hot",
+    ]
+    # The first step is that of switching; each prior keeps what it has and adds to it.
+    assert float(found.gain.sel(model="gaussian")) > -1e-4
+    assert float(found.gain.sel(model="one_hot")) > 0
+    best = found.sel(model="one_hot")
+    assert float(best["mean"]) > float(found["mean"].sel(model="one_state")) + 1e-3
+    assert (found.null.max("shift") < found.score).all()
 
 
 @pytest.mark.realdata

@@ -102,3 +102,11 @@ def test_the_kind_of_count_must_be_said(blocks):
         state_table(model, x)
     with pytest.raises(ParameterError, match="viterbi"):
         state_table(model, x, by="vitrebi")
+
+
+def test_occupancy_of_the_fit_counts_observed_samples_only(blocks):
+    model, x = blocks
+
+    table = state_table(model, x, by="posterior").set_index("state")
+
+    np.testing.assert_allclose(model.occupancy_, table.occupancy, atol=1e-3)

@@ -10,8 +10,8 @@ PARALLEL = -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-fast test-all test-gpu lint format bench docs lock \
-        fetch clean distclean
+.PHONY: help env demo test test-fast test-all test-gpu fuzz lint format bench docs \
+        lock fetch clean distclean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,12 @@ test-all: lint ## the slow tests too
 
 test-gpu: env ## the tests that need a CUDA device; they skip without one
 	$(PYTEST) -m gpu tests
+
+fuzz: env ## give every reader some of 10 000 damaged files; counts in fuzz-counts.tsv
+	rm -f fuzz-counts.tsv
+	NEUROANA_FUZZ=180 NEUROANA_FUZZ_COUNTS=fuzz-counts.tsv $(PY) -m pytest \
+	    --timeout=3600 tests/fuzz
+	cat fuzz-counts.tsv
 
 lint: env ## ruff, import contracts, types of core and io
 	$(PY) -m ruff check
@@ -59,6 +65,7 @@ fetch: env ## fetch a recording that is not shipped: make fetch NAME=hcp_aal2
 
 clean: ## remove what building, testing and the demo left
 	rm -rf build dist demo docs/_build docs/auto_examples .snakemake .coverage htmlcov
+	rm -f fuzz-counts.tsv
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 
 distclean: clean ## remove the environments too

@@ -5,7 +5,9 @@ import importlib.util
 
 WITH_MODELS = (
     "neuroana/core/estimator.py",
+    "neuroana/connectome/*",
     "neuroana/switching/*",
+    "tests/connectome/*",
     "tests/switching/*",
     "tests/pipelines/*",
     "tests/core/test_estimator.py",

@@ -1,3 +1,4 @@
+from . import connectome as connectome
 from . import io as io
 from . import signal as signal
 from . import switching as switching

@@ -30,7 +30,7 @@ from neuroana.core.store import atomic_path, write_text
 COMMON = {
     "results": "folder for everything that is made",
     "title": "heading of the report",
-    "pool": "true: one model for all recordings; false: one each",
+    "pool": "one model for all recordings (true), a subject (subject), or each (false)",
     "pattern": "files to read, e.g. data/*_timeseries.tsv; each is named by its stem",
     "recordings": "further ones by name: path or sample, with options of their own",
 }

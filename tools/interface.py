@@ -14,7 +14,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "api.md"
-PACKAGES = ("neuroana", "neuroana.io", "neuroana.signal", "neuroana.switching")
+PACKAGES = (
+    "neuroana",
+    "neuroana.connectome",
+    "neuroana.io",
+    "neuroana.signal",
+    "neuroana.switching",
+)
 EXAMPLES = ("eeg_alpha_states", "fmri_study", "calcium_states")
 HEAD = """# The interface
 

@@ -1,7 +1,9 @@
 """Several recordings as one object: a list, a table, and a tree."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,37 @@ import xarray as xr
 
 from neuroana.core.checks import check_names, message
 from neuroana.core.contract import ENTITIES, check, is_recording, label_of
-from neuroana.core.errors import ParameterError, SchemaError
+from neuroana.core.errors import (
+    DataWarning,
+    NeuroanaError,
+    ParameterError,
+    SchemaError,
+)
 from neuroana.core.recording import space_dim
 from neuroana.core.store import atomic_path, read_netcdf, write_netcdf
 
 
 INDEX = "index.tsv"
+MEASURED = ("sampling_rate", "n_samples", "n_signals", "synthetic")
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A recording in a foreign file, read each time it is asked for.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    read : callable
+        Reads it: a function of no argument that returns a recording.
+    row : mapping
+        What is known of it unread, by column of the table.
+    """
+
+    path: Path
+    read: Callable[[], xr.Dataset]
+    row: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Recordings(Sequence):
@@ -27,8 +54,8 @@ class Recordings(Sequence):
 
     Parameters
     ----------
-    items : sequence of Dataset or path
-        Recordings in memory, or NetCDF files that are read when asked for.
+    items : sequence of Dataset, path or Deferred
+        Recordings in memory, or NetCDF and other files that are read when asked for.
     participants : DataFrame, optional
         Further columns of the table, joined by ``subject`` or ``participant_id``.
 
@@ -51,18 +78,16 @@ class Recordings(Sequence):
 
     def __init__(
         self,
-        items: Sequence[xr.Dataset | str | Path],
+        items: Sequence[xr.Dataset | str | Path | Deferred],
         *,
         participants: pd.DataFrame | None = None,
     ) -> None:
-        self._items = [i if isinstance(i, xr.Dataset) else Path(i) for i in items]
+        self._items: list[Any] = [
+            i if isinstance(i, xr.Dataset | Deferred) else Path(i) for i in items
+        ]
         if not self._items:
             raise ParameterError(message("recordings", "at least one", "none"))
-        rows = [
-            _row(i if isinstance(i, xr.Dataset) else read_netcdf(i, lazy=True))
-            for i in self._items
-        ]
-        self.table = pd.DataFrame(rows)
+        self.table = pd.DataFrame([_known(item) for item in self._items])
         if participants is not None:
             self.table = _joined(self.table, participants)
 
@@ -81,8 +106,7 @@ class Recordings(Sequence):
     def __getitem__(self, index: Any) -> Any:
         """Return one recording for a whole number, a collection for anything else."""
         if isinstance(index, int | np.integer):
-            item = self._items[index]
-            return item if isinstance(item, xr.Dataset) else check(read_netcdf(item))
+            return _opened(self._items[index])
         if isinstance(index, slice):
             chosen = np.arange(len(self))[index]
         else:
@@ -134,6 +158,38 @@ class Recordings(Sequence):
         new = Recordings(made)
         new.table[extra] = self.table[extra]
         return new
+
+    def readable(self) -> "Recordings":
+        """Keep the recordings that can be read; a warning names each of the others.
+
+        Every file is read once, and what only its content tells (rate, samples,
+        signals) enters the table. One damaged file then costs one recording.
+
+        Returns
+        -------
+        Recordings
+
+        Raises
+        ------
+        NeuroanaError
+            What the last of them raised, if none can be read.
+        """
+        whole, rows = [], []
+        failure: NeuroanaError | None = None
+        for number in range(len(self)):
+            try:
+                row = _row(self[number])
+            except NeuroanaError as error:
+                failure = error
+                warnings.warn(f"left out: {error}", DataWarning, stacklevel=2)
+                continue
+            whole.append(number)
+            rows.append({name: row[name] for name in MEASURED})
+        if failure is not None and not whole:
+            raise failure
+        kept = self[whole]
+        kept.table = kept.table.assign(**pd.DataFrame(rows))
+        return kept
 
     def to_datatree(self) -> xr.DataTree:
         """Make a tree whose node paths carry the entities (/sub-01/ses-1/task-rest).
@@ -206,6 +262,19 @@ class Recordings(Sequence):
         return cls._of(
             files, table.astype(object).where(table.notna(), None).infer_objects()
         )
+
+
+def _opened(item: Any) -> xr.Dataset:
+    if isinstance(item, xr.Dataset):
+        return item
+    return check(item.read() if isinstance(item, Deferred) else read_netcdf(item))
+
+
+def _known(item: Any) -> dict[str, Any]:
+    if isinstance(item, Deferred):
+        unknown = dict.fromkeys((*ENTITIES, "modality", *MEASURED))
+        return {**unknown, "source": item.path.name, **item.row}
+    return _row(item if isinstance(item, xr.Dataset) else read_netcdf(item, lazy=True))
 
 
 def _row(ds: xr.Dataset) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def as_sequences(X: Any, *, lengths: Sequence[int] | None = None) -> Sequences:
 
     Parameters
     ----------
-    X : recording, collection, DataArray, ndarray, or list of these
+    X : recording, collection, DataArray, ndarray, list of these, or Sequences
         Time first. A DataArray may have a leading dim epoch, trial or window.
     lengths : sequence of int, optional
         Lengths of the sequences stacked in one plain array.
@@ -150,6 +150,8 @@ def as_sequences(X: Any, *, lengths: Sequence[int] | None = None) -> Sequences:
     >>> as_sequences(np.zeros((5, 2)), lengths=[2, 3]).lengths.tolist()
     [2, 3]
     """
+    if isinstance(X, Sequences):
+        return X
     if isinstance(X, xr.DataTree):
         from neuroana.core.recordings import Recordings
 

@@ -95,9 +95,9 @@ def open_arrays(path: str | Path) -> ArrayFile:
     if suffix in TEXT:
         return _open_table(path)
     if suffix not in ARRAY_SUFFIXES:
-        raise ParameterError(
-            message(str(path), f"one of {', '.join(ARRAY_SUFFIXES)}", repr(suffix))
-        )
+        fix = "read it with na.read or na.io.read_nwb" if suffix == ".nwb" else ""
+        wanted = f"one of {', '.join(ARRAY_SUFFIXES)}"
+        raise ParameterError(message(str(path), wanted, repr(suffix), fix))
     with reading(path, f"an array file ({suffix})"):
         if suffix == ".npy":
             array = np.load(path, allow_pickle=False)

@@ -1,14 +1,16 @@
-"""Calcium imaging into recordings: suite2p folders and arrays of traces."""
+"""Calcium imaging into recordings: suite2p folders, CaImAn files, arrays of traces."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from neuroana.core.checks import message
 from neuroana.core.errors import ParameterError, ShapeError
-from neuroana.core.recording import from_array
+from neuroana.core.recording import from_array, with_events
+from neuroana.io.caiman import is_caiman, read_caiman
 from neuroana.io.events import read_events
 from neuroana.io.files import reader
 from neuroana.io.suite2p import is_suite2p, read_suite2p
@@ -27,16 +29,17 @@ def read_calcium(
     coords: Mapping[str, Any] | None = None,
     units: str | None = None,
     events: Any = None,
-    trace: str = "F",
+    trace: str | None = None,
     neuropil: float = 0.7,
     cells_only: bool = True,
 ) -> xr.Dataset:
-    """Read calcium traces: a suite2p folder, or an array file with a rate.
+    """Read calcium traces: suite2p, CaImAn, or an array file with a rate.
 
     Parameters
     ----------
     path : path
-        Folder with ``F.npy`` (or with one ``plane*``); or ``.mat`` (5 and 7.3),
+        Folder with ``F.npy``, or with ``combined`` or ``plane*`` that hold it; HDF5 of
+        CaImAn; or ``.mat`` (5 and 7.3),
         ``.npz``, ``.npy``, ``.h5``, ``.csv``, ``.tsv``, ``.txt``.
     sampling_rate : float, optional
         Frames per second, where the file states none (suite2p: ``ops.npy`` does).
@@ -56,17 +59,19 @@ def read_calcium(
         ``"dF/F"`` and so on; ``"au"`` when left out.
     events : path or DataFrame, optional
         Behaviour or stimuli.
-    trace : {'F', 'Fneu', 'spks'}, default='F'
-        suite2p: which of its arrays.
+    trace : str, optional
+        suite2p: ``'F'`` (default), ``'Fneu'`` or ``'spks'``. CaImAn: ``'C'`` (default),
+        ``'F_dff'``, ``'S'``, or ``'raw'`` for C + YrA.
     neuropil : float, default=0.7
         suite2p: ``F - neuropil * Fneu``; 0 leaves F as it is.
     cells_only : bool, default=True
-        suite2p: only what ``iscell`` calls a cell.
+        Only what suite2p's ``iscell``, or CaImAn's ``idx_components``, calls a cell.
 
     Returns
     -------
     Dataset
-        Recording with dims (time, neuron); suite2p's ROI numbers as names.
+        Recording with dims (time, neuron); ROI or component numbers as names, which
+        count on from plane to plane where several are joined (coordinate ``plane``).
 
     Raises
     ------
@@ -90,15 +95,28 @@ def read_calcium(
     {'time': 50, 'neuron': 3}
     """
     path = Path(path)
-    if path.is_dir():
-        return _read_folder(
+    foreign = {"variable": variable, "dims": dims, "time": time, "names": names}
+    if path.is_dir() or (variable is None and is_caiman(path)):
+        ds = _read_pipeline(
             path,
-            {"variable": variable, "dims": dims, "time": time, "names": names},
+            foreign,
             sampling_rate=sampling_rate,
             trace=trace,
             neuropil=neuropil,
             cells_only=cells_only,
             units=units,
+        )
+        along = {k: ("neuron", np.asarray(v)) for k, v in (coords or {}).items()}
+        ds = ds.assign_coords(along)
+        return ds if events is None else with_events(ds, read_events(events))
+    if trace is not None:
+        raise ParameterError(
+            message(
+                f"{path}: argument 'trace'",
+                "output of suite2p or CaImAn",
+                "a file of arrays",
+                "pass variable= with the name of an array",
+            )
         )
     table = read_table_file(
         path,
@@ -129,12 +147,14 @@ def read_calcium(
     return ds
 
 
-def _read_folder(path: Path, foreign: Mapping[str, Any], **options: Any) -> xr.Dataset:
-    if not is_suite2p(path):
+def _read_pipeline(
+    path: Path, foreign: Mapping[str, Any], **options: Any
+) -> xr.Dataset:
+    if path.is_dir() and not is_suite2p(path):
         raise ParameterError(
             message(
                 str(path),
-                "a suite2p folder (F.npy in it, or in one plane*)",
+                "a suite2p folder (F.npy in it, or in plane*)",
                 sorted(p.name for p in path.iterdir())[:8],
                 "name the file that holds the traces",
             )
@@ -142,6 +162,9 @@ def _read_folder(path: Path, foreign: Mapping[str, Any], **options: Any) -> xr.D
     given = [name for name, value in foreign.items() if value is not None]
     if given:
         raise ParameterError(
-            message(f"{path}: options", "those of a suite2p folder", given)
+            message(f"{path}: options", "those of suite2p or CaImAn", given)
         )
-    return read_suite2p(path, **options)
+    if path.is_dir():
+        return read_suite2p(path, **options)
+    options.pop("neuropil")
+    return read_caiman(path, **options)

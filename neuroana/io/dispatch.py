@@ -1,7 +1,7 @@
 """One door for all files: the reader is found by suffix and content."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,6 +18,8 @@ from neuroana.io.eeg import read_eeg
 from neuroana.io.files import check_file, suffix_of
 from neuroana.io.fmri import NIFTI, read_fmri
 from neuroana.io.ieeg import read_ieeg
+from neuroana.io.nwb import read_nwb
+from neuroana.io.phy import is_phy
 from neuroana.io.raws import KINDS
 from neuroana.io.sidecars import channel_table
 from neuroana.io.spikes import read_spikes
@@ -34,7 +36,9 @@ MAGIC = {
     ".set": (b"MATLAB", HDF5_MAGIC),
     ".mat": (b"MATLAB", HDF5_MAGIC),
     ".nii": (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c"),
+    ".gii": (b"<?xml",),
     ".nc": (HDF5_MAGIC, b"CDF"),
+    ".nwb": (HDF5_MAGIC,),
     ".h5": (HDF5_MAGIC,),
     ".hdf5": (HDF5_MAGIC,),
     ".npz": (b"PK",),
@@ -63,7 +67,14 @@ def read_recording(path: str | Path, *, lazy: bool = False) -> xr.Dataset:
     return check(read_netcdf(path, lazy=lazy))
 
 
-def _reader_of(modality: str) -> Callable[..., xr.Dataset]:
+def reader_of(modality: str) -> Callable[..., xr.Dataset]:
+    """Find the reader of a modality.
+
+    Examples
+    --------
+    >>> reader_of("fmri").__name__
+    'read_fmri'
+    """
     by_modality: dict[str, Callable[..., xr.Dataset]] = {
         "eeg": read_eeg,
         "ieeg": read_ieeg,
@@ -92,9 +103,10 @@ def readers() -> dict[str, Callable[..., xr.Dataset] | None]:
     'read_eeg'
     """
     known: dict[str, Callable[..., xr.Dataset] | None] = {".nc": read_recording}
+    known[".nwb"] = read_nwb
     known |= dict.fromkeys(KINDS, read_eeg)
     known |= dict.fromkeys(NIFTI, read_fmri)
-    known |= {".1d": read_fmri, ".1d.gz": read_fmri}
+    known |= {".gii": read_fmri, ".1d": read_fmri, ".1d.gz": read_fmri}
     known |= {s: None for s in ARRAY_SUFFIXES if s not in known}
     for suffix, entry in _third_parties().items():
         known[suffix] = entry.load()
@@ -109,7 +121,7 @@ def read(
     Parameters
     ----------
     path : path
-        The file, or a suite2p folder.
+        The file, or a folder of suite2p or phy.
     modality : {'eeg', 'ieeg', 'fmri', 'calcium', 'spikes'}, optional
         Needed where the file does not tell: ``.mat``, ``.npz``, ``.npy``, ``.h5``,
         ``.csv``, ``.tsv``, ``.txt``.
@@ -144,10 +156,23 @@ def read(
     path = Path(path)
     if path.is_dir() and is_suite2p(path):
         reader: Callable[..., xr.Dataset] = read_calcium
+    elif path.is_dir() and is_phy(path):
+        reader = read_spikes
+    elif path.is_dir() and any(path.glob("sub-*")):
+        raise ParameterError(
+            message(
+                str(path),
+                "one recording",
+                "a dataset of subjects",
+                "open it with na.io.read_bids, or na.io.read_fmriprep",
+            )
+        )
     else:
         path = check_file(path)
         reader = _find(path, modality)
-    _check_options(path, reader, options)
+    if reader is read_nwb and modality is not None:
+        options = {"modality": modality, **options}
+    check_options(path, reader, options)
     return reader(path, **options)
 
 
@@ -167,10 +192,10 @@ def _find(path: Path, modality: str | None) -> Callable[..., xr.Dataset]:
         )
     _check_magic(path, suffix)
     own = known[suffix]
-    if own is not None and (suffix == ".nc" or suffix in _third_parties()):
+    if own is not None and (suffix in (".nc", ".nwb") or suffix in _third_parties()):
         return own
     if suffix in KINDS:
-        return _reader_of(modality or _electrical_modality(path))
+        return reader_of(modality or _electrical_modality(path))
     if modality is None:
         modality = "fmri" if own is read_fmri else _bids_modality(path)
     if modality is None:
@@ -182,7 +207,7 @@ def _find(path: Path, modality: str | None) -> Callable[..., xr.Dataset]:
                 f"pass modality=, one of {', '.join(MODALITIES)}",
             )
         )
-    return _reader_of(modality)
+    return reader_of(modality)
 
 
 def _check_magic(path: Path, suffix: str) -> None:
@@ -220,9 +245,15 @@ def _bids_modality(path: Path) -> str | None:
     return {"eeg": "eeg", "ieeg": "ieeg", "timeseries": "fmri"}.get(ending)
 
 
-def _check_options(
-    path: Path, reader: Callable[..., xr.Dataset], options: dict[str, Any]
+def check_options(
+    path: Path, reader: Callable[..., xr.Dataset], options: Mapping[str, Any]
 ) -> None:
+    """Raise, with the nearest known name, if a reader does not have an option.
+
+    Examples
+    --------
+    >>> check_options(Path("a.nii"), read_fmri, {"t_r": 2.0})
+    """
     parameters = inspect.signature(reader).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return

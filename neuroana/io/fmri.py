@@ -1,4 +1,4 @@
-"""fMRI into recordings: NIfTI images through nilearn's maskers, tables of regions."""
+"""fMRI into recordings: NIfTI images through nilearn's maskers, surfaces, tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +9,14 @@ import xarray as xr
 from neuroana.core.checks import check_number, message
 from neuroana.core.errors import ParameterError, ShapeError
 from neuroana.core.recording import from_array, with_events
+from neuroana.io.confounds import Strategy, check_strategy, denoise
 from neuroana.io.events import read_events, split_bad
 from neuroana.io.files import check_file, reader, suffix_of
 from neuroana.io.images import read_image
 from neuroana.io.sidecars import applicable, metadata
+from neuroana.io.surfaces import is_surface, read_surface
 from neuroana.io.tables import read_table_file, warn_constant
+from neuroana.io.xcpd import on_the_clock, outliers
 
 
 NIFTI = (".nii", ".nii.gz")
@@ -34,6 +37,8 @@ def read_fmri(
     events: Any = None,
     units: str = "1",
     start: float = 0.0,
+    confounds: Strategy = None,
+    censor: float | None = None,
 ) -> xr.Dataset:
     """Read fMRI: a 4-D NIfTI as voxels or regions, or a table of region series.
 
@@ -43,16 +48,19 @@ def read_fmri(
     Parameters
     ----------
     path : path
-        ``.nii``, ``.nii.gz``; or ``.1D``, ``.tsv``, ``.csv``, ``.txt``, ``.mat``,
+        ``.nii``, ``.nii.gz``; CIFTI ``.dtseries.nii``, ``.ptseries.nii``; GIFTI
+        ``.func.gii``; or ``.1D``, ``.tsv``, ``.csv``, ``.txt``, ``.mat``,
         ``.npz``, ``.npy``, ``.h5`` (text also gzipped) with one region a column.
     mask : path or image, optional
         Voxels to take; on the grid of the image.
     atlas : path or image, optional
         3-D image of region numbers (mean over each region), or 4-D image of maps
-        (least squares); resampled to the image's grid by nilearn.
+        (least squares); resampled to the image's grid by nilearn. For CIFTI a
+        ``.dlabel.nii``, for GIFTI a ``.label.gii`` (mean over each label).
     labels : sequence, mapping, or path, optional
-        Names of the regions of `atlas`: one a region in ascending order of number, a
-        mapping from number to name, or a TSV with the columns ``index`` and ``name``.
+        Names of the regions of `atlas` (label files bring theirs): one a region in
+        ascending order of number, a mapping from number to name, or a TSV with the
+        columns ``index`` and ``name``.
     t_r : float, optional
         Repetition time in seconds, where the header states none or a wrong one.
     sampling_rate : float, optional
@@ -65,6 +73,12 @@ def read_fmri(
         Unit of the values; ``'percent'`` or ``'zscore'`` where that was done.
     start : float, default=0
         Time of the first volume in seconds.
+    confounds : path, DataFrame, str, sequence or mapping, optional
+        What to regress out by ``nilearn.signal.clean``: a table, one row a volume; or,
+        for an image of fMRIPrep, a strategy as for :func:`read_fmriprep`.
+    censor : float, optional
+        Largest framewise displacement in mm, for an image of fMRIPrep: volumes above
+        are NaN, ``good`` False, and stay on the clock.
 
     Returns
     -------
@@ -98,12 +112,20 @@ def read_fmri(
     if events is None and (found := applicable(path, "events.tsv")):
         events = found[-1]
     marks = None if events is None else split_bad(read_events(events))[1]
-    if suffix_of(path) in NIFTI:
+    _check_options(path, mask, atlas)
+    check_strategy(confounds, censor)
+    if is_surface(path):
+        ds = read_surface(path, atlas, labels, sampling_rate, start, units)
+    elif suffix_of(path) in NIFTI:
         ds = read_image(path, mask, atlas, labels, sampling_rate, start, units)
     else:
         ds = _read_regions(path, sampling_rate, variable, dims, names, start, units)
+    if (bad := outliers(path)) is not None:
+        ds = on_the_clock(ds, bad, path)
     if marks is not None and len(marks):
         ds = with_events(ds, marks)
+    if confounds is not None or censor is not None:
+        ds = denoise(ds, path, confounds, censor)
     warn_constant(path.name, ds[ds["signal"].dims[1]].values, ds["signal"].values)
     return ds
 
@@ -140,3 +162,15 @@ def _read_regions(
         units=units,
         attrs=table.attrs,
     )
+
+
+def _check_options(path: Path, mask: Any, atlas: Any) -> None:
+    image = suffix_of(path) in NIFTI and not is_surface(path)
+    if mask is not None and not image:
+        raise ParameterError(
+            message(f"{path}: mask", "a NIfTI image to use it on", path.suffix)
+        )
+    if atlas is not None and not image and not is_surface(path):
+        raise ParameterError(
+            message(f"{path}: atlas", "an image to use it on", "a table of regions")
+        )

@@ -144,7 +144,8 @@ def _pieces(path: Path, image: Any) -> Iterator[Any]:
         yield piece
 
 
-def _open_image(what: str, source: Any) -> Any:
+def open_image(what: str, source: Any) -> Any:
+    """Open an image that the caller gave by path; an image comes back as it is."""
     import nibabel
 
     if isinstance(source, str | Path):
@@ -158,7 +159,7 @@ def _voxels(path: Path, image: Any, mask: Any) -> tuple[np.ndarray, dict]:
     shape = image.shape[:3]
     inside = np.ones(shape, dtype=bool)
     if mask is not None:
-        chosen = _open_image("mask", mask)
+        chosen = open_image("mask", mask)
         same = chosen.shape[:3] == shape and np.allclose(
             chosen.affine, image.affine, atol=1e-3
         )
@@ -223,7 +224,7 @@ def _regions(path: Path, image: Any, atlas: Any, labels: Any):
     from nilearn import image as nimg
     from nilearn.maskers import NiftiLabelsMasker, NiftiMapsMasker
 
-    chosen = _open_image("atlas", atlas)
+    chosen = open_image("atlas", atlas)
     name = Path(atlas).name if isinstance(atlas, str | Path) else "image"
     first = image.slicer[..., :1]
     with reading(path, "an image that fits the atlas"):

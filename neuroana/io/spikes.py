@@ -1,24 +1,20 @@
-"""Spike times into recordings: binned counts, and the times themselves aside.
-
-The times stand in the variables ``spike_time`` (seconds) and ``spike_neuron`` (index
-along ``neuron``) on the dim ``spike``, sorted by neuron, then time.
-"""
+"""Spike times into recordings: files of times and units, folders of phy."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from neuroana.core.checks import check_choice, check_number, message
+from neuroana.core.checks import check_choice, message
 from neuroana.core.errors import ParameterError, SchemaError, ShapeError
-from neuroana.core.recording import from_array
 from neuroana.io.arrays import ArrayFile, open_arrays
 from neuroana.io.files import reader
+from neuroana.io.phy import is_phy, read_phy
 from neuroana.io.sidecars import entity_attrs
-from neuroana.io.trials import join_trials
+from neuroana.io.spike_counts import bin_spikes, bin_trials, check_bin_width
 
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -40,6 +36,7 @@ def read_spikes(
     time_units: str = "s",
     start: float | None = None,
     stop: float | None = None,
+    quality: str | Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Read spike times and count them in bins.
 
@@ -48,7 +45,8 @@ def read_spikes(
     path : path
         Text of two columns (unit, time) or of one (one unit); NPZ, MAT or HDF5 with
         an array of times and one of unit numbers, or with one array of times a unit
-        (MATLAB cells and structs are walked into).
+        (MATLAB cells and structs are walked into); or a folder of phy or Kilosort,
+        whose ``params.py`` is parsed and never run.
     bin_width : float
         Width of the bins in seconds.
     variable : str, optional
@@ -63,6 +61,9 @@ def read_spikes(
         Span of the recording (of each trial) in seconds; when left out, the bins that
         hold the first and the last spike: the file does not say more. Spikes outside
         are left out, and ``attrs["n_spikes_outside"]`` counts them.
+    quality : str or sequence of str, optional
+        phy: only clusters with these labels (``"good"``); all but ``noise`` when left
+        out.
 
     Returns
     -------
@@ -84,16 +85,17 @@ def read_spikes(
     >>> rec.signal.values.tolist(), rec.neuron.values.tolist()
     ([[1, 0], [1, 1]], [1, 2])
     """
-    if bin_width is None:
-        raise ParameterError(
-            message(
-                "argument 'bin_width'",
-                "the width of the bins in seconds",
-                "nothing",
-                "pass bin_width=0.02 or what suits the question",
-            )
-        )
+    bin_width = check_bin_width(bin_width)
     check_choice("time_units", time_units, TIME_UNITS)
+    if Path(path).is_dir():
+        given = {"variable": variable, "unit_variable": unit_variable}
+        given |= {"trial_variable": trial_variable}
+        _check_folder(Path(path), given)
+        return read_phy(Path(path), bin_width, quality=quality, start=start, stop=stop)
+    if quality is not None:
+        raise ParameterError(
+            message(f"{path}: argument 'quality'", "a folder of phy", "a file")
+        )
     file = open_arrays(path)
     found = _find(file, variable, unit_variable, trial_variable)
     times, units, trials = found
@@ -113,7 +115,22 @@ def read_spikes(
             stop=stop,
             attrs=attrs,
         )
-    return _bin_trials(times, index, labels, trials, bin_width, start, stop, attrs)
+    return bin_trials(times, index, labels, trials, bin_width, start, stop, attrs)
+
+
+def _check_folder(path: Path, foreign: dict[str, Any]) -> None:
+    if not is_phy(path):
+        raise ParameterError(
+            message(
+                str(path),
+                "a folder of phy (params.py and spike_times.npy)",
+                sorted(p.name for p in path.iterdir())[:8],
+                "name the file that holds the spike times",
+            )
+        )
+    given = [name for name, value in foreign.items() if value is not None]
+    if given:
+        raise ParameterError(message(f"{path}: options", "those of phy", given))
 
 
 def _find(
@@ -183,147 +200,3 @@ def _one_a_unit(file: ArrayFile, names: Sequence[str]) -> list[np.ndarray]:
             if values.dtype.kind in "fiu":
                 groups.append(values.ravel())
     return groups
-
-
-def bin_spikes(
-    times: Sequence[Any],
-    bin_width: float,
-    *,
-    names: Sequence | None = None,
-    start: float | None = None,
-    stop: float | None = None,
-    coords: Mapping[str, Any] | None = None,
-    attrs: Mapping[str, Any] | None = None,
-) -> xr.Dataset:
-    """Count spikes in bins; the times are kept beside the counts.
-
-    Parameters
-    ----------
-    times : sequence of array
-        Times of each unit in seconds.
-    bin_width : float
-        In seconds.
-    names : sequence, optional
-        Names of the units.
-    start, stop : float, optional
-        As for :func:`read_spikes`.
-    coords, attrs : mapping, optional
-        Coordinates along the units; attributes.
-
-    Returns
-    -------
-    Dataset
-
-    Examples
-    --------
-    >>> bin_spikes([[0.1, 0.2], [0.9]], 0.5, start=0.0, stop=1.0).signal.values.tolist()
-    [[2, 0], [0, 1]]
-    """
-    check_number("bin_width", bin_width, minimum=0.0, open_ends=True)
-    ragged = [np.sort(np.asarray(t, dtype=np.float64).ravel()) for t in times]
-    joined = np.concatenate(ragged) if ragged else np.empty(0)
-    start, n_bins = _span(joined, bin_width, start, stop)
-    counts = np.zeros((n_bins, len(ragged)), dtype=np.int64)
-    kept, outside = [], 0
-    for unit, each in enumerate(ragged):
-        bins = np.floor((each - start) / bin_width + 1e-9).astype(int)
-        inside = (bins >= 0) & (bins < n_bins)
-        counts[:, unit] = np.bincount(bins[inside], minlength=n_bins)
-        kept.append(each[inside])
-        outside += int((~inside).sum())
-    ds = from_array(
-        counts,
-        "spikes",
-        sampling_rate=1.0 / bin_width,
-        names=list(names if names is not None else range(len(ragged))),
-        start=start,
-        coords=coords,
-        attrs={**(attrs or {}), "bin_width": float(bin_width)},
-    )
-    if outside:
-        ds = ds.assign_attrs(n_spikes_outside=outside)
-    return _keep_times(ds, kept)
-
-
-def _span(
-    times: np.ndarray, bin_width: float, start: float | None, stop: float | None
-) -> tuple[float, int]:
-    if not len(times) and (start is None or stop is None):
-        raise ParameterError(
-            message(
-                "spike times", "at least one spike", "none", "pass start= and stop="
-            )
-        )
-    if start is None:
-        start = float(np.floor(times.min() / bin_width + 1e-9) * bin_width)
-    if stop is None:
-        n_bins = int(np.floor((times.max() - start) / bin_width + 1e-9)) + 1
-    else:
-        n_bins = round((stop - start) / bin_width)
-    if n_bins < 1:
-        raise ParameterError(
-            message("arguments 'start' and 'stop'", "at least one bin", (start, stop))
-        )
-    return start, n_bins
-
-
-def _keep_times(ds: xr.Dataset, ragged: Sequence[np.ndarray]) -> xr.Dataset:
-    owner = np.repeat(np.arange(len(ragged)), [len(t) for t in ragged])
-    joined = np.concatenate(ragged) if len(ragged) else np.empty(0)
-    return ds.assign(
-        spike_time=("spike", joined, {"units": "s"}), spike_neuron=("spike", owner)
-    )
-
-
-def _bin_trials(
-    times: np.ndarray,
-    index: np.ndarray,
-    labels: np.ndarray,
-    trials: np.ndarray,
-    bin_width: float,
-    start: float | None,
-    stop: float | None,
-    attrs: dict[str, Any],
-) -> xr.Dataset:
-    check_number("bin_width", bin_width, minimum=0.0, open_ends=True)
-    start, n_bins = _span(times, bin_width, start, stop)
-    numbers = np.unique(trials)
-    trial = np.searchsorted(numbers, trials)
-    bins = np.floor((times - start) / bin_width + 1e-9).astype(int)
-    inside = (bins >= 0) & (bins < n_bins)
-    counts = np.zeros((len(numbers), n_bins, len(labels)), dtype=np.float32)
-    np.add.at(counts, (trial[inside], bins[inside], index[inside]), 1.0)
-    if (~inside).any():
-        attrs = {**attrs, "n_spikes_outside": int((~inside).sum())}
-    ds = join_trials(
-        counts,
-        "spikes",
-        sampling_rate=1.0 / bin_width,
-        names=labels,
-        attrs={**attrs, "bin_width": float(bin_width), "epoch_start": float(start)},
-    )
-    ds = ds.assign_coords(trial=("time", np.append(numbers, -1)[ds["epoch"].values]))
-    placed = times - start + trial * (n_bins + 1) * bin_width
-    ragged = [np.sort(placed[inside & (index == i)]) for i in range(len(labels))]
-    return _keep_times(ds, ragged)
-
-
-def spike_times(rec: xr.Dataset) -> list[np.ndarray]:
-    """Times of each unit's spikes in seconds, as they were read.
-
-    Examples
-    --------
-    >>> [t.tolist() for t in spike_times(bin_spikes([[0.2, 0.1], [0.9]], 0.5))]
-    [[0.1, 0.2], [0.9]]
-    """
-    if "spike_time" not in rec:
-        raise SchemaError(
-            message(
-                "recording",
-                "the variables spike_time and spike_neuron",
-                list(rec.data_vars),
-                "read it with read_spikes, or make it with bin_spikes",
-            )
-        )
-    owner, times = rec["spike_neuron"].to_numpy(), rec["spike_time"].to_numpy()
-    return [times[owner == i] for i in range(rec.sizes["neuron"])]

@@ -1,5 +1,6 @@
 """The output folder of suite2p: traces, cells, rate and positions."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,13 @@ import numpy as np
 import xarray as xr
 
 from neuroana.core.checks import check_choice, check_number, message
-from neuroana.core.errors import CorruptFileError, ParameterError, ShapeError
+from neuroana.core.errors import (
+    CorruptFileError,
+    DataWarning,
+    ParameterError,
+    SchemaError,
+    ShapeError,
+)
 from neuroana.core.recording import from_array
 from neuroana.io.files import check_file, reading
 from neuroana.io.tables import warn_constant
@@ -25,22 +32,74 @@ def is_suite2p(path: Path) -> bool:
     >>> is_suite2p(Path("nowhere"))
     False
     """
-    return (path / "F.npy").is_file() or any(path.glob("plane*/F.npy"))
+    own = any((path / place / "F.npy").is_file() for place in ("", "combined"))
+    return own or any(path.glob("plane*/F.npy"))
 
 
 def read_suite2p(
     folder: Path,
     *,
     sampling_rate: float | None = None,
-    trace: str = "F",
+    trace: str | None = None,
     neuropil: float = 0.7,
     cells_only: bool = True,
     units: str | None = None,
 ) -> xr.Dataset:
-    """Read a suite2p folder; the parameters are those of ``read_calcium``."""
-    check_choice("trace", trace, TRACES)
+    """Read a suite2p folder; the parameters are those of ``read_calcium``.
+
+    Several planes are joined as suite2p's ``combined`` is: cut to the shortest, ROIs
+    numbered on from plane to plane.
+    """
+    trace = check_choice("trace", trace or "F", TRACES)
     check_number("neuropil", neuropil, minimum=0.0, maximum=2.0)
-    folder = _plane(folder)
+    planes = _planes(folder)
+    read = [_plane(p, trace, neuropil, cells_only) for p in planes]
+    n_frames = [values.shape[1] for values, *_ in read]
+    if len(set(n_frames)) > 1:
+        warnings.warn(
+            message(str(folder), "as many frames in all planes", n_frames)
+            + " They are cut to the shortest.",
+            DataWarning,
+            stacklevel=4,
+        )
+    rates = {sampling_rate} if sampling_rate else {_rate(p) for p in planes}
+    if len(rates) > 1:
+        raise SchemaError(message(str(folder), "one frame rate", sorted(rates)))
+    first = np.cumsum([0, *(n_rois for *_, n_rois in read)])
+    names = np.concatenate([n + keep for n, (_, keep, _, _) in zip(first, read)])
+    shared = set.intersection(*(set(coords) for *_, coords, _ in read))
+    joined = {
+        k: np.concatenate([c[k][keep] for _, keep, c, _ in read])
+        for k in sorted(shared)
+    }
+    if not len(names):
+        raise ParameterError(
+            message(f"{folder}", "at least one cell", "none", "pass cells_only=False")
+        )
+    if len(planes) > 1:
+        sizes = [len(keep) for _, keep, *_ in read]
+        joined["plane"] = np.repeat([int(p.name[5:]) for p in planes], sizes)
+    ds = from_array(
+        np.concatenate([v[keep, : min(n_frames)] for v, keep, *_ in read]).T,
+        "calcium",
+        sampling_rate=rates.pop(),
+        names=names.tolist(),
+        units=units or ("1" if trace == "spks" else "au"),
+        coords=joined,
+        attrs={
+            "source": folder.name,
+            "trace": trace,
+            "neuropil_coefficient": float(neuropil) if trace == "F" else 0.0,
+        },
+    )
+    warn_constant(folder.name, names, ds["signal"].values)
+    return ds
+
+
+def _plane(
+    folder: Path, trace: str, neuropil: float, cells_only: bool
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any], int]:
+    """Traces of all ROIs of one plane, those to keep, coordinates, number of ROIs."""
     values = _traces(folder, trace)
     if trace == "F" and neuropil:
         surround = _traces(folder, "Fneu")
@@ -70,43 +129,20 @@ def read_suite2p(
                 "pass cells_only=False",
             )
         )
-    if not len(keep):
+    return values, keep, {**coords, **_positions(folder, n_rois)}, n_rois
+
+
+def _planes(folder: Path) -> list[Path]:
+    for place in (folder, folder / "combined"):
+        if (place / "F.npy").is_file():
+            return [place]
+    planes = [p.parent for p in folder.glob("plane*/F.npy")]
+    numbered = [p for p in planes if p.name[5:].isdigit()]
+    if not numbered:
         raise ParameterError(
-            message(f"{folder}", "at least one cell", "none", "pass cells_only=False")
+            message(str(folder), "a folder with F.npy, or plane0, plane1 ...", "none")
         )
-    coords.update(_positions(folder, n_rois))
-    rate = sampling_rate or _rate(folder)
-    ds = from_array(
-        values[keep].T,
-        "calcium",
-        sampling_rate=rate,
-        names=keep.tolist(),
-        units=units or ("1" if trace == "spks" else "au"),
-        coords={k: v[keep] for k, v in coords.items()},
-        attrs={
-            "source": folder.name,
-            "trace": trace,
-            "neuropil_coefficient": float(neuropil) if trace == "F" else 0.0,
-        },
-    )
-    warn_constant(folder.name, keep, ds["signal"].values)
-    return ds
-
-
-def _plane(folder: Path) -> Path:
-    if (folder / "F.npy").is_file():
-        return folder
-    planes = sorted(p.parent for p in folder.glob("plane*/F.npy"))
-    if len(planes) == 1:
-        return planes[0]
-    raise ParameterError(
-        message(
-            str(folder),
-            "a folder with F.npy",
-            f"{len(planes)} planes: {[p.name for p in planes]}",
-            "name one of them",
-        )
-    )
+    return sorted(numbered, key=lambda p: int(p.name[5:]))
 
 
 def _array(path: Path) -> np.ndarray:

@@ -4,7 +4,7 @@ A prior turns its own parameters into an `EdgeLaw`, all that the Newton step see
 updates those parameters between M steps. The one-hot prior is in `one_hot`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,7 +52,8 @@ class RidgePrior:
 class GaussianPrior:
     """Couplings of all states scatter around one map: w[k] ~ N(w0, scale^2).
 
-    w0 (one value an edge) is learned as the mean over states. With a learned scale,
+    w0 (one value an edge) is learned as the mean over states, under a slight ridge, and
+    moves together with them in every Newton step. With a learned scale,
     scale^2 is the mean of (w - w0)^2 + C, C the Laplace variance of w: without C the
     scale would run to zero and glue the states together.
 
@@ -88,17 +89,19 @@ class GaussianPrior:
             check_number("scale", self.scale, minimum=0.0, open_ends=True)
         check_number("start_scale", self.start_scale, minimum=0.0, open_ends=True)
         scale = self.start_scale if self.learns else self.scale
-        mean = np.where(pooled, w.mean(axis=1, keepdims=True), 0.0)
         precision = np.where(pooled, scale**-2.0, RIDGE * variance)
-        return EdgeLaw(mean, np.broadcast_to(precision, w.shape), pooled)
+        law = EdgeLaw(
+            np.zeros_like(w), np.broadcast_to(precision, w.shape), pooled,
+            drift=RIDGE * variance,
+        )  # fmt: skip
+        return law.recentred(w)
 
     def update(self, law, w, laplace):
         """w0 and scale from couplings and their Laplace variances."""
-        pooled = law.pooled
-        w0 = w.mean(axis=1, keepdims=True)
-        precision = law.precision
+        law = law.recentred(w)
         if self.learns:
-            spread = np.where(pooled, (w - w0) ** 2 + laplace, 0.0)
+            pooled, precision = law.pooled, law.precision
+            spread = np.where(pooled, (w - law.mean) ** 2 + laplace, 0.0)
             if self.scale == "shared":
                 spread = spread.sum(axis=(1, 2, 3), keepdims=True) / max(
                     pooled.sum(), 1
@@ -106,7 +109,8 @@ class GaussianPrior:
             else:
                 spread = spread.mean(axis=1, keepdims=True)
             precision = np.where(pooled, 1 / np.maximum(spread, 1e-8), precision)
-        return EdgeLaw(np.where(pooled, w0, 0.0), precision, pooled)
+            law = replace(law, precision=precision)
+        return law
 
 
 NAMED = {"none": RidgePrior, "gaussian": GaussianPrior, "one_hot": OneHotPrior}

@@ -148,15 +148,20 @@ def emissions(problem, parameters, *, coarse=False):
 
 def log_prior(problem, parameters, law):
     """Log density of couplings and transitions, (S,)."""
-    w = parameters.theta[..., 1:].cpu().numpy()
+    w = couplings(parameters)
     chain = problem.chain.log_prior(parameters.transition, parameters.weights)
     return law.log_density(w).sum(axis=(1, 2)) + chain
 
 
+def couplings(parameters):
+    """All coefficients but the baselines, (S, K, N, D - 1)."""
+    return parameters.theta[..., 1:].cpu().numpy()
+
+
 def bound(problem, parameters, law, found):
     """What an M step must not lower: J with the normal law it was given, (S,)."""
-    w = parameters.theta[..., 1:].cpu().numpy()
-    quadratic = -0.5 * (law.precision * (w - law.mean) ** 2).sum(axis=(1, 2, 3))
+    w = couplings(parameters)
+    quadratic = law.quadratic(w).sum(axis=(1, 2))
     chain = problem.chain.log_prior(parameters.transition, parameters.weights)
     return found.log_marginal.sum(axis=1) + quadratic + chain
 
@@ -191,7 +196,8 @@ class Climb:
         exact = self.problem.family.values == "real" or self.problem.prior.relaxed
         if self.before is not None and not exact:
             wanted = bound(self.problem, *self.before)
-            got = bound(self.problem, self.parameters, self.before[1], found)
+            law = self.before[1].recentred(couplings(self.parameters))
+            got = bound(self.problem, self.parameters, law, found)
             slack = np.where(self.coarse, *SLACK[::-1]) * np.abs(wanted)
             fell = np.flatnonzero(~(got >= wanted - slack))
             if len(fell):
@@ -215,6 +221,7 @@ class Climb:
         if noise is not None:
             self.parameters.noise[fell] = noise
         self.kept.clear()
+        self.law = self.law.recentred(couplings(self.parameters))
         again = expectation(self.problem, loglik, self.parameters.take(fell))
         for part, new in zip(found[:4], again[:4]):
             part[fell] = new
@@ -260,11 +267,13 @@ class Climb:
         theta, noise, self.loglik, laplace = each_start(
             problem, alone, len(self.active)
         )
+        self.parameters = Parameters(theta, noise, transition, initial, weights)
+        w = couplings(self.parameters)
         if due:
-            w = theta[..., 1:].cpu().numpy()
             spread = laplace[..., 1:].cpu().numpy() if learn else None
             self.law = problem.prior.update(law, w, spread)
-        self.parameters = Parameters(theta, noise, transition, initial, weights)
+        else:
+            self.law = law.recentred(w)
 
     def step_relaxed(self, found, iteration):
         """M step by gradients, types and strengths with it."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
-from neuroana.switching.linear_systems import solve, solve_tied
+from neuroana.switching.linear_systems import solve, solve_shared, solve_tied
 
 
 SWEEPS = 3  # over the units, with a full covariance
@@ -61,15 +61,24 @@ def moments(panel, gamma, *, full):
     return Moments(g, c, s, weight)
 
 
-def regress(sums, theta, noise, mean, precision, free, ties, *, variances=False):
-    """Coefficients given the noise, and their variances; never worse than `theta`."""
+def regress(
+    sums, theta, noise, mean, precision, free, ties, *, shared=None, variances=False
+):
+    """Coefficients given the noise, and their variances; never worse than `theta`.
+
+    `shared` is (pull, drift) of a prior mean that moves along (`solve_shared`).
+    """
     if noise.ndim == 4:
         return regress_together(sums, theta, noise, mean, precision, free,
                                 variances=variances)  # fmt: skip
     matrix = sums.g / noise[..., None, None] + torch.diag_embed(precision)
     right = sums.c / noise[..., None] + precision * mean
     matrix, right = cut(matrix, right, theta, free)
-    if ties is None:
+    if ties is None and shared is not None:
+        uphill = right - (matrix @ torch.where(free, theta, 0.0)[..., None])[..., 0]
+        step, laplace = solve_shared(matrix, uphill, *shared, variances=variances)
+        found = theta + step
+    elif ties is None:
         found, laplace = solve(matrix, right, variances=variances)
     else:
         found, laplace = solve_tied(matrix, right, ties, variances=variances)

@@ -25,7 +25,13 @@ from dataclasses import dataclass
 
 import torch
 
-from neuroana.switching.linear_systems import solve, solve_coupled, solve_tied, unpack
+from neuroana.switching.linear_systems import (
+    solve,
+    solve_coupled,
+    solve_shared,
+    solve_tied,
+    unpack,
+)
 from neuroana.switching.panel import predictors
 
 
@@ -194,13 +200,20 @@ def coupled_information(packed, precision, free):
     return h
 
 
-def newton_step(family, packed, uphill, precision, free, ties, *, variances=False):
-    """(H + Lambda)^-1 uphill (S, K, N, D), and the diagonal of that inverse."""
+def newton_step(
+    family, packed, uphill, precision, free, ties, *, shared=None, variances=False
+):
+    """(H + Lambda)^-1 uphill (S, K, N, D), and the diagonal of that inverse.
+
+    `shared` is (pull, drift) of a prior mean that moves along (`solve_shared`).
+    """
     uphill = uphill * free
     if family.coupled:
         blocks = coupled_information(packed, precision, free)
         return solve_coupled(blocks, uphill, variances=variances)
     matrix = information(packed, precision, free)
+    if ties is None and shared is not None:
+        return solve_shared(matrix, uphill, *shared, variances=variances)
     if ties is None:
         return solve(matrix, uphill, variances=variances)
     return solve_tied(matrix, uphill, ties, variances=variances)

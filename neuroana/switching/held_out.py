@@ -10,23 +10,19 @@ Three numbers a fold, all log p per observed value in nats, on data that no fit 
   the shift.
 """
 
-from itertools import pairwise
-
 import numpy as np
 import xarray as xr
 
 from neuroana.core.checks import check_number, message
-from neuroana.core.errors import ParameterError, ShapeError
+from neuroana.core.errors import ParameterError
 from neuroana.core.random import branch, draw_seed
-from neuroana.core.sequences import as_sequences
-
-
-PURGE_SHARE = 0.01  # of a single recording, cut away on both sides of a test block
+from neuroana.switching.folds import Pieces, make_folds
 
 
 def time_shift_null(
-    estimator, X, n=20, *, inputs=None, min_shift=None, random_state=None
-) -> xr.DataArray:
+    estimator, X, n=20, *, inputs=None, transition_inputs=None, min_shift=None,
+    random_state=None,
+) -> xr.DataArray:  # fmt: skip
     """Scores of a fitted model on data whose units are shifted against each other.
 
     Nothing is refitted. The hypothesis is that each unit keeps its own course but not
@@ -41,7 +37,7 @@ def time_shift_null(
         Held-out data.
     n : int
         Draws.
-    inputs : like X, optional
+    inputs, transition_inputs : like X, optional
         Not shifted.
     min_shift : int, optional
         Smallest shift in bins; a tenth of each sequence by default.
@@ -63,14 +59,18 @@ def time_shift_null(
     """
     check_number("n", n, minimum=1, integer=True)
     seed = draw_seed(random_state)
-    parts = as_sequences(X).values
+    pieces = Pieces(X, inputs=inputs, transition_inputs=transition_inputs)
+    parts, given = pieces.all()
     scores = np.empty(n)
     for draw in range(n):
         rng = branch(seed, draw)
-        moved = [shift_units(values, rng, min_shift) for values in parts]
-        given = None if inputs is None else list(as_sequences(inputs).values)
-        scores[draw] = estimator.score([label_like(estimator, m) for m in moved],
-                                       inputs=given)  # fmt: skip
+        moved = [
+            part.drop_vars("good").copy(
+                data=shift_units(part.to_numpy(), rng, min_shift)
+            )
+            for part in parts
+        ]
+        scores[draw] = estimator.score(moved, **given)
     return xr.DataArray(scores, dims="shift", name="null", attrs={"units": "nat"})
 
 
@@ -87,16 +87,9 @@ def shift_units(values, rng, min_shift=None):
     return np.take_along_axis(values, rows, axis=0)
 
 
-def label_like(estimator, values):
-    """Plain values under the unit names of the fit."""
-    rate = estimator.rate_
-    dim = rate.dims[0]
-    return xr.DataArray(values, dims=("time", dim), coords={dim: rate[dim].to_numpy()})
-
-
 def held_out_comparison(
-    estimator, X, *, inputs=None, cv=5, groups=None, purge=None, n_null=20,
-    random_state=None,
+    estimator, X, *, inputs=None, transition_inputs=None, cv=5, groups=None, purge=None,
+    n_null=20, random_state=None,
 ) -> xr.Dataset:  # fmt: skip
     """Held-out scores of K states, of one state, and of the time-shifted null.
 
@@ -109,7 +102,7 @@ def held_out_comparison(
     estimator : HMMGLM
         Its parameters are used; it need not be fitted and is not changed.
     X : recording, collection, DataArray or ndarray
-    inputs : like X, optional
+    inputs, transition_inputs : like X, optional
     cv : int
         Folds; at most the number of recordings or groups.
     groups : sequence, optional
@@ -140,22 +133,21 @@ def held_out_comparison(
     from sklearn.base import clone
 
     seed = draw_seed(random_state)
-    pieces = Pieces(X, inputs)
+    pieces = Pieces(X, inputs=inputs, transition_inputs=transition_inputs)
     folds = make_folds(estimator, pieces, cv, groups, purge)
     rows = {"states": [], "one_state": []}
     null, sizes = [], []
     for number, (train, test) in enumerate(folds):
-        fit_to, fit_inputs = pieces.take(train)
-        held, held_inputs = pieces.take(test)
-        model = clone(estimator).fit(fit_to, inputs=fit_inputs)
+        fit_to, given = pieces.take(train)
+        held, held_given = pieces.take(test)
+        model = clone(estimator).fit(fit_to, **given)
         alone = clone(estimator).set_params(n_states=1, init="glm+noise")
-        alone.fit(fit_to, inputs=fit_inputs)
-        rows["states"].append(model.score(held, inputs=held_inputs))
-        rows["one_state"].append(alone.score(held, inputs=held_inputs))
+        alone.fit(fit_to, **given)
+        rows["states"].append(model.score(held, **held_given))
+        rows["one_state"].append(alone.score(held, **held_given))
         shifted = time_shift_null(
-            model, held, n_null, inputs=held_inputs,
-            random_state=branch(seed, number),
-        )  # fmt: skip
+            model, held, n_null, random_state=branch(seed, number), **held_given
+        )
         null.append(shifted.to_numpy())
         sizes.append([sum(b - a for _, a, b in part) for part in (train, test)])
     n_train, n_test = np.array(sizes).T
@@ -174,82 +166,3 @@ def held_out_comparison(
             "null": "every unit shifted in time by an amount of its own",
         },
     )
-
-
-class Pieces:
-    """Recordings and their inputs, cut along time where a fold asks for it."""
-
-    def __init__(self, X, inputs):
-        sequences = as_sequences(X)
-        self.lengths = sequences.lengths
-        self.items = [
-            xr.DataArray(
-                values,
-                dims=("time", sequences.dim),
-                coords={"time": time, sequences.dim: sequences.names},
-                attrs={"label": label},
-            ).assign_coords(good=("time", good))
-            for values, time, label, good in zip(
-                sequences.values, sequences.times, sequences.labels, sequences.good
-            )
-        ]
-        self.inputs = None if inputs is None else as_sequences(inputs).values
-        if self.inputs is not None and len(self.inputs) != len(self.items):
-            raise ShapeError(
-                message("inputs", f"{len(self.items)} sequences", len(self.inputs))
-            )
-
-    def __len__(self):
-        return len(self.items)
-
-    def take(self, spans):
-        """Recordings and inputs of (number, first, last) spans."""
-        items = [self.items[i].isel(time=slice(a, b)) for i, a, b in spans]
-        if self.inputs is None:
-            return items, None
-        return items, [self.inputs[i][a:b] for i, a, b in spans]
-
-
-def make_folds(estimator, pieces, cv, groups, purge):
-    """(train spans, test spans) of every fold."""
-    check_number("cv", cv, minimum=2, integer=True)
-    n_lags = 0 if estimator.history is None else estimator.history.kernel().shape[1]
-    if len(pieces) == 1:
-        return block_folds(int(pieces.lengths[0]), cv, purge, n_lags)
-    from sklearn.model_selection import GroupKFold, KFold
-
-    whole = [(i, 0, int(n)) for i, n in enumerate(pieces.lengths)]
-    if groups is None:
-        split = KFold(min(cv, len(whole))).split(whole)
-    else:
-        if len(groups) != len(whole) or len(set(groups)) < 2:
-            raise ParameterError(
-                message(
-                    "argument 'groups'", f"{len(whole)} values, two or more of them",
-                    f"{len(groups)} values, {len(set(groups))} different",
-                )
-            )  # fmt: skip
-        n_folds = min(cv, len(set(groups)))
-        split = GroupKFold(n_folds).split(whole, groups=list(groups))
-    return [([whole[i] for i in a], [whole[i] for i in b]) for a, b in split]
-
-
-def block_folds(n_bins, cv, purge, n_lags):
-    """Contiguous test blocks; what remains on both sides, less the purge, trains."""
-    purge = max(n_lags, int(PURGE_SHARE * n_bins)) if purge is None else int(purge)
-    check_number("purge", purge, minimum=0, integer=True)
-    edges = np.linspace(0, n_bins, cv + 1).astype(int)
-    folds = []
-    for first, last in pairwise(edges):
-        sides = [(0, 0, int(first) - purge), (0, int(last) + purge, n_bins)]
-        train = [side for side in sides if side[2] - side[1] > n_lags]
-        if not train or last - first <= n_lags:
-            raise ParameterError(
-                message(
-                    "argument 'cv'", f"blocks longer than {n_lags} bins with data left",
-                    f"{cv} blocks of {n_bins} bins, purge {purge}",
-                    "use fewer folds or a smaller purge",
-                )
-            )  # fmt: skip
-        folds.append((train, [(0, int(first), int(last))]))
-    return folds

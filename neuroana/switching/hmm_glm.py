@@ -108,7 +108,9 @@ class HMMGLM(Decoding, TransformerMixin, Estimator):
     baseline_ : DataArray (state, neuron)
     input_weights_ : DataArray (state, neuron, input)
     transition_matrix_ : DataArray (state, state_next)
-    initial_prob_, occupancy_ : DataArray (state)
+    initial_prob_ : DataArray (state)
+    occupancy_ : DataArray (state)
+        Share of the bins in which anything was observed.
     noise_ : DataArray (state, neuron), (state, neuron, source) or (neuron)
         Variance or covariance of gaussian, dispersion of negative binomial values.
     transition_weights_ : DataArray (state_next, transition_input)

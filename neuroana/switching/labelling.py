@@ -39,7 +39,8 @@ def label(model, observed, fit, flat, device, seed):
     sequences, shapes = observed.sequences, shapes_of(model, observed)
     dim, names = observed.dim, observed.names
     gamma = fit.posterior.gamma[0]
-    occupancy = gamma.mean(axis=0)
+    seen = slice(None) if observed.seen is None else observed.seen.any(axis=1)
+    occupancy = gamma[seen].mean(axis=0)
     order = np.argsort(-occupancy, kind="stable")
     theta = fit.parameters.theta[0].cpu().numpy()[order]
     sd = np.sqrt(fit.laplace[order])

@@ -44,6 +44,27 @@ def solve(matrix, right, *, variances=False):
     return step, inverse * scale**2
 
 
+def solve_shared(matrix, right, pull, drift, *, variances=False):
+    """`solve` where the states are drawn to one mean that moves with them.
+
+    The systems are those of the states with the mean held: `matrix` includes the
+    precision `pull` (S, K, N, D) towards it. The mean, of precision `drift` (N, D)
+    around zero, stands at its optimum; its step d solves the Schur complement
+    ``(sum_k pull + drift - sum_k pull A_k^-1 pull) d = sum_k pull A_k^-1 right``,
+    and every state goes ``A_k^-1 pull d`` further.
+    """
+    factor, scale = factorise(matrix)
+    inverse = torch.cholesky_inverse(factor) * scale[..., None] * scale[..., None, :]
+    alone = torch.cholesky_solve((right * scale)[..., None], factor)[..., 0] * scale
+    drawn = pull.sum(1) > 0
+    left = -(pull[..., None] * inverse * pull[..., None, :]).sum(1)
+    left = left + torch.diag_embed(torch.where(drawn, pull.sum(1) + drift, 1.0))
+    shared, _ = solve(left, (pull * alone).sum(1))
+    further = (inverse @ (pull * shared[:, None])[..., None])[..., 0]
+    step = alone + further
+    return step, inverse.diagonal(dim1=-2, dim2=-1) if variances else None
+
+
 def solve_tied(matrix, right, ties, *, variances=False):
     """`solve` where coefficients with the same tie (K, N, D) are one and the same."""
     n_starts, n_states, n_units, n_terms = right.shape

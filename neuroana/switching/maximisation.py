@@ -29,15 +29,25 @@ class Step(NamedTuple):
     kept: list  # curvature of every start, for its next steps
 
 
+def widen(edges, n_terms, like):
+    """Values of all couplings with a zero in front: the baseline is free of belief."""
+    wide = np.zeros((*edges.shape[:-1], n_terms))
+    wide[..., 1:] = edges
+    return torch.as_tensor(wide, dtype=like.dtype, device=like.device)
+
+
 def gaussian_law(law, n_terms, like):
-    """Mean and precision of all D coefficients; the baseline is free of belief."""
+    """Mean and precision of all D coefficients."""
+    return widen(law.mean, n_terms, like), widen(law.precision, n_terms, like)
 
-    def widen(edges):
-        wide = np.zeros((*edges.shape[:-1], n_terms))
-        wide[..., 1:] = edges
-        return torch.as_tensor(wide, dtype=like.dtype, device=like.device)
 
-    return widen(law.mean), widen(law.precision)
+def shared_mean(law, n_terms, like):
+    """Pull and drift of a prior mean that moves along, or None."""
+    if law.drift is None:
+        return None
+    pull = np.where(law.pooled, law.precision, 0.0)
+    drift = np.broadcast_to(law.drift, pull.shape[2:])
+    return widen(pull, n_terms, like), widen(drift, n_terms, like)
 
 
 def at_rest(problem, theta, gamma, mean):
@@ -61,21 +71,24 @@ def maximise_glm(
     """
     family, panel = problem.family, problem.panel
     prior = gaussian_law(law, theta.shape[-1], theta)
+    shared = shared_mean(law, theta.shape[-1], theta)
     theta, empty = at_rest(problem, theta, gamma, prior[0])
     if family.values == "real":
         full = family.noise == "covariance"
         sums = gaussian_mstep.moments(panel, gamma, full=full)
         new, laplace = gaussian_mstep.regress(
-            sums, theta, noise, *prior, problem.free, problem.ties, variances=variances
-        )
+            sums, theta, noise, *prior, problem.free, problem.ties, shared=shared,
+            variances=variances,
+        )  # fmt: skip
         keep = empty if problem.ties is None else torch.zeros_like(empty)
         theta = torch.where(keep, theta, new)
         noise = gaussian_mstep.estimate_noise(sums, theta, noise, problem.noise_floor)
         loglik = glm_mstep.emissions(family, panel, theta, noise)
         return Step(theta, noise, loglik, laplace, kept)
     step, laplace, kept = direction(
-        problem, theta, noise, gamma, prior, variances=variances, kept=kept
-    )
+        problem, theta, noise, gamma, prior, shared=shared, variances=variances,
+        kept=kept,
+    )  # fmt: skip
     theta = theta + torch.where(empty, 0.0, step)
     if noise is not None:
         noise = dispersion.update(
@@ -85,7 +98,9 @@ def maximise_glm(
     return Step(theta, noise, loglik, laplace, kept)
 
 
-def direction(problem, theta, noise, gamma, prior, *, variances=False, kept=None):
+def direction(
+    problem, theta, noise, gamma, prior, *, shared=None, variances=False, kept=None
+):
     """The whole step, Laplace variances if asked for, and the curvature used."""
     family, panel = problem.family, problem.panel
     mean, precision = prior
@@ -99,7 +114,7 @@ def direction(problem, theta, noise, gamma, prior, *, variances=False, kept=None
     kept = renew(family, panel, theta, noise, gamma, kept)
     packed = torch.stack([own.packed for own in kept])
     step, laplace = glm_mstep.newton_step(
-        family, packed, uphill, precision, problem.free, problem.ties,
+        family, packed, uphill, precision, problem.free, problem.ties, shared=shared,
         variances=variances,
     )  # fmt: skip
     step = torch.where(problem.free, step.nan_to_num(0.0, 0.0, 0.0), 0.0)

@@ -311,3 +311,51 @@ def plot_trace(model, *, ax=None):
     ax.set_xlabel("EM iteration")
     ax.set_ylabel("below the best (nat / value)")
     return ax
+
+
+def plot_edge_types(model):
+    """The map of edge types that all states share, and how each state departs from it.
+
+    Parameters
+    ----------
+    model : fitted HMMGLM
+        With the prior "one_hot".
+
+    Returns
+    -------
+    array of Axes
+        First the shared map, P(excitatory) - P(inhibitory) of every edge; then, a
+        state each, the state's own sign less that of the map: zero where the state
+        keeps to it. Rows are targets, columns are sources.
+
+    Raises
+    ------
+    ParameterError
+        If the model has no edge types.
+
+    Examples
+    --------
+    >>> from neuroana.switching import HMMGLM, simulate_hmm_glm
+    >>> data, truth = simulate_hmm_glm(
+    ...     n_states=2, n_units=4, n_bins=300, n_sequences=2, random_state=0)
+    >>> model = HMMGLM(2, link="sigmoid", prior="one_hot", n_init=1, random_state=0)
+    >>> [ax.get_title() for ax in plot_edge_types(model.fit(data))]
+    ['all states', 'state 0', 'state 1']
+    """
+    if not hasattr(model, "edge_prior_"):
+        raise ParameterError(
+            message("plot_edge_types", "a model with the prior 'one_hot'",
+                    f"prior={model.prior!r}", "draw its couplings: plot_coupling")
+        )  # fmt: skip
+
+    def sign(law):
+        return law.sel(sign="excitatory") - law.sel(sign="inhibitory")
+
+    shared, own = sign(model.edge_prior_), sign(model.edge_probability_)
+    axes = grid(1 + model.n_states, width=3.4, height=3.0)
+    matrix(shared, ax=axes[0], limit=1.0, label="P(exc.) - P(inh.)")
+    axes[0].set_title("all states", fontsize=10)
+    for k, ax in enumerate(axes[1:]):
+        matrix(own.sel(state=k) - shared, ax=ax, limit=1.0, label="departure")
+        ax.set_title(f"state {k}", color=state_colour(k), fontsize=10)
+    return axes

@@ -75,3 +75,21 @@ def expected_values(model, observed, weights) -> np.ndarray:
         rate = torch.einsum("kns,sk->sn", mean.to(weights), weights[chunk])
         out[chunk] = rate.cpu().numpy()
     return out
+
+
+def chain_of(model, X, *, inputs=None, transition_inputs=None, lengths=None):
+    """What the recursions take, of a fitted model on data.
+
+    Returns
+    -------
+    Observed, and the arguments (loglik, transition, initial, lengths) of ``smooth`` and
+    ``viterbi``
+    """
+    observed, loglik = model._emissions(X, inputs, lengths, transition_inputs)
+    return observed, (loglik, *model._chain(observed), observed.lengths)
+
+
+def linear_predictors(model, observed, state) -> np.ndarray:
+    """eta of one state on data, (T, N)."""
+    theta, _ = coefficients(model)
+    return observed.design @ theta[0, state].cpu().numpy().T

@@ -5,18 +5,21 @@ import numpy as np
 from neuroana.core.contract import label_of
 from neuroana.core.provenance import versions
 from neuroana.plot.sections import Section
+from neuroana.switching.goodness import goodness_of_fit
 from neuroana.switching.plots import (
     plot_coupling,
+    plot_edge_types,
     plot_levels,
     plot_scores,
     plot_states,
     plot_trace,
     plot_transitions,
 )
+from neuroana.switching.plots_checks import plot_checks, plot_selection
 
 
 def switching_section(
-    model, recordings, scores, states, *, title=None, seconds=None
+    model, recordings, scores, states, *, selection=None, title=None, seconds=None
 ) -> Section:
     """Text, numbers, tables and figures of one fit.
 
@@ -28,6 +31,8 @@ def switching_section(
         From ``held_out_comparison``.
     states : list of Dataset
         path, probability, occupancy, visits of each recording.
+    selection : Dataset, optional
+        From ``select_n_states``.
     title : str, optional
     seconds : float, optional
         Stretch that the states' figure shows, from the start.
@@ -65,6 +70,13 @@ def switching_section(
             "Couplings in each state",
             "Rows are driven, columns drive; one colour scale for all states.",
         )
+        if hasattr(model, "edge_prior_"):
+            section.add_figure(
+                plot_edge_types(model),
+                "Edge types",
+                "Left: the map that all states share. Right: where a state departs "
+                "from it.",
+            )
     elif model.observation == "gaussian" and model.history is None:
         section.add_figure(
             plot_levels(model),
@@ -78,11 +90,27 @@ def switching_section(
         "beside the geometric law of the model.",
     )
     section.add_figure(
+        plot_checks(goodness_of_fit(model, recordings, random_state=model.seed_)),
+        "Predictive residuals",
+        "Chance that the model gave to what came, one step ahead, on the data of the "
+        "fit: flat where the model is right. Ringed units are rejected (5 %, corrected "
+        "for the number of units).",
+    )
+    if selection is not None:
+        section.add_figure(
+            plot_selection(selection),
+            "Number of states",
+            f"Chosen: {selection.attrs.get('chosen', model.n_states)} by "
+            f"{selection.attrs.get('by', 'hand')}. The held-out score alone favours "
+            "too many: look at the agreement of starts and folds, and at rare states.",
+        )
+        section.add_table("Numbers of states", *selection_rows(selection))
+    section.add_figure(
         plot_trace(model), "Starts", "Objective of every start below the best one."
     )
     rows = [
-        [name, k, round(float(s["occupancy"][k]), 3), int(s["n_visits"][k]),
-         round(float(s["mean_visit"][k]), 3)]
+        [name, k, rounded(s["occupancy"][k]), int(s["n_visits"][k]),
+         rounded(s["mean_visit"][k])]
         for name, s in zip(names, states)
         for k in range(model.n_states)
     ]  # fmt: skip
@@ -92,6 +120,28 @@ def switching_section(
         rows,
     )
     return section
+
+
+def rounded(value):
+    """Three digits, or a dash where nothing was counted."""
+    value = float(value)
+    return round(value, 3) if np.isfinite(value) else "-"
+
+
+def selection_rows(table):
+    """Header and rows of the numbers of states."""
+    header = [
+        "states", "held-out (nat / value)", "BIC", "ICL", "starts agree", "folds agree",
+        "rarest state",
+    ]  # fmt: skip
+    rows = [
+        [int(row["n_states"]), round(float(row["held_out"].mean()), 5),
+         round(float(row["bic"]), 1), round(float(row["icl"]), 1),
+         rounded(row["start_agreement"]), rounded(row["fold_agreement"].mean()),
+         rounded(row["occupancy"].min())]
+        for row in (table.isel(n_states=i) for i in range(table.sizes["n_states"]))
+    ]  # fmt: skip
+    return header, rows
 
 
 def margins(scores):

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import xarray as xr
 from pydantic import Field
 
@@ -117,52 +116,101 @@ def fit(
     write_netcdf(ds, outputs["fit"])
 
 
-class GatherParameters(Parameters):
-    """How fits are compared."""
+class SelectParameters(Parameters):
+    """How the number of states is chosen; without candidates it is that of the fit."""
 
-    by: Literal["bic", "objective"] = Field(
-        "bic", description="bic compares numbers of states; objective compares starts"
+    n_states: list[int] = Field(
+        [], description="candidates, for example [1, 2, 3, 4]; empty: the fit's number"
     )
+    by: Literal["bic", "icl", "held_out", "one_se"] = Field(
+        "bic",
+        description="one_se: the fewest states within one standard error of the best "
+        "held-out score",
+    )
+    cv: int = Field(5, ge=2, description="folds, each a job a candidate")
+    group: Literal["recording", "subject", "session"] = Field(
+        "recording", description="what stays together when recordings are split"
+    )
+    purge: int | None = Field(
+        None, ge=0, description="bins between training and test blocks, one recording"
+    )
+
+
+class FoldParameters(SelectParameters):
+    """One fold of one candidate."""
+
+    fold: int = Field(0, ge=0, description="number of the fold")
+
+
+@pipeline_step(
+    "switching.fold",
+    inputs={"recordings": RECORDINGS, "fit": FIT},
+    outputs={"fold": File("held-out score of one fold, NetCDF")},
+    params=FoldParameters,
+)
+def fold(
+    inputs: dict[str, Any], outputs: dict[str, Path], params: FoldParameters
+) -> None:
+    """Fit one candidate without one fold, and score it there.
+
+    A fold that the data do not have (fewer recordings than folds) is left empty.
+    """
+    from neuroana.switching.folds import Pieces, make_folds
+    from neuroana.switching.hmm_glm import HMMGLM
+    from neuroana.switching.selection import candidate_fold, no_fold
+
+    recordings = read_recordings(inputs["recordings"])
+    model = HMMGLM.load(inputs["fit"])
+    pieces = Pieces(recordings)
+    groups = group_values(recordings, params.group)
+    folds = make_folds(model, pieces, params.cv, groups, params.purge)
+    if params.fold < len(folds):
+        chosen = folds[params.fold]
+        row = candidate_fold(model, pieces, model.n_states, chosen, model)
+    else:
+        row = no_fold()
+    row = row.assign_coords(n_states=model.n_states, fold=params.fold)
+    write_netcdf(row, outputs["fold"])
+
+
+def group_values(recordings, group):
+    """One value a recording for the splitter, or None: each on its own."""
+    if group == "recording" or len(recordings) == 1:
+        return None
+    return [str(r.attrs.get(group, "")) for r in recordings]
 
 
 @pipeline_step(
     "switching.gather",
-    inputs={"fits": File("fits of the same recordings, NetCDF", many=True)},
-    outputs={"table": File("one row a fit, NetCDF"), "best": FIT},
-    params=GatherParameters,
+    inputs={
+        "recordings": RECORDINGS,
+        "fits": File("fits of these recordings, one a number of states", many=True),
+        "folds": File("held-out scores of their folds, NetCDF", many=True),
+    },
+    outputs={"table": File("all criteria, one row a number, NetCDF"), "best": FIT},
+    params=SelectParameters,
 )
 def gather(
-    inputs: dict[str, Any], outputs: dict[str, Path], params: GatherParameters
+    inputs: dict[str, Any], outputs: dict[str, Path], params: SelectParameters
 ) -> None:
-    """Compare fits of the same recordings and pass the best one on."""
+    """Set candidates side by side and pass the chosen fit on."""
     from neuroana.switching.hmm_glm import HMMGLM
+    from neuroana.switching.selection import describe, join_candidate, selection_table
 
-    models = [HMMGLM.load(path) for path in inputs["fits"]]
-    columns = {
-        "n_states": [m.n_states for m in models],
-        "objective": [m.objective_ for m in models],
-        "log_likelihood": [m.train_log_likelihood_ for m in models],
-        "n_parameters": [m.n_parameters_ for m in models],
-        "bic": [bic(m) for m in models],
-        "smallest_occupancy": [float(m.occupancy_.min()) for m in models],
-        "converged": [int(m.converged_) for m in models],
-    }
-    table = xr.Dataset({k: ("fit", np.array(v)) for k, v in columns.items()})
-    table = table.assign_coords(file=("fit", [p.name for p in inputs["fits"]]))
-    best = (
-        np.argmin(columns["bic"])
-        if params.by == "bic"
-        else np.argmax(columns["objective"])
-    )
-    table.attrs = {"by": params.by, "best": int(best)}
+    recordings = read_recordings(inputs["recordings"])
+    models = {m.n_states: m for m in map(HMMGLM.load, inputs["fits"])}
+    files = dict(zip(models, inputs["fits"]))
+    folds = [read_netcdf(path) for path in inputs["folds"]]
+    rows = []
+    for k, model in models.items():
+        own = [f for f in folds if int(f["n_states"]) == k and f["held_out"].notnull()]
+        own = sorted(own, key=lambda f: int(f["fold"]))
+        rows.append(join_candidate(describe(model, recordings), own))
+    table = selection_table(rows)
+    best = table.attrs[f"best_{params.by}"]
+    table.attrs |= {"by": params.by, "chosen": best}
     write_netcdf(table, outputs["table"])
-    write_netcdf(read_netcdf(inputs["fits"][int(best)]), outputs["best"])
-
-
-def bic(model) -> float:
-    """Bayesian information criterion on the training data; smaller is better."""
-    penalty = model.n_parameters_ * np.log(model.n_bins_)
-    return float(penalty - 2 * model.train_log_likelihood_)
+    write_netcdf(read_netcdf(files[best]), outputs["best"])
 
 
 class ScoreParameters(Parameters):
@@ -197,9 +245,7 @@ def score(
     model = HMMGLM.load(inputs["fit"])
     if params.n_init is not None:
         model.set_params(n_init=params.n_init)
-    groups = None
-    if params.group != "recording" and len(recordings) > 1:
-        groups = [str(r.attrs.get(params.group, "")) for r in recordings]
+    groups = group_values(recordings, params.group)
     scores = held_out_comparison(
         model, recordings, cv=params.cv, groups=groups, purge=params.purge,
         n_null=params.n_null, random_state=params.random_state,
@@ -219,22 +265,24 @@ def decode_states(
 ) -> None:
     """Most probable path, posterior, occupancy and visits of every recording."""
     from neuroana.switching.hmm_glm import HMMGLM
-    from neuroana.switching.metrics import dwell_times
+    from neuroana.switching.state_tables import state_table
 
     recordings = read_recordings(inputs["recordings"])
     model = HMMGLM.load(inputs["fit"])
-    width = 1 / recordings[0].attrs["sampling_rate"]
+    k = model.n_states
+    visits = state_table(model, recordings, by="viterbi")
+    share = state_table(model, recordings, by="posterior")["occupancy"].to_numpy()
     nodes = {}
     paths, posteriors = model.predict(recordings), model.predict_proba(recordings)
     for i, (path, posterior) in enumerate(zip(paths, posteriors)):
-        visits = dwell_times(path, n_states=model.n_states, bin_width=width)
+        own = slice(i * k, (i + 1) * k)
         nodes[f"recording-{i}"] = xr.Dataset(
             {
                 "path": path,
                 "probability": posterior,
-                "occupancy": ("state", posterior.mean("time").to_numpy()),
-                "n_visits": ("state", [len(v) for v in visits]),
-                "mean_visit": ("state", [v.mean() if len(v) else 0.0 for v in visits]),
+                "occupancy": ("state", share[own]),
+                "n_visits": ("state", visits["n_visits"].to_numpy()[own]),
+                "mean_visit": ("state", visits["mean_visit"].to_numpy()[own]),
             },
             attrs={"recording": label_of(recordings[i])},
         )
@@ -258,6 +306,7 @@ class ReportParameters(Parameters):
         "fit": FIT,
         "scores": File("held-out scores, NetCDF"),
         "states": File("states of every recording, NetCDF groups"),
+        "selection": File("all numbers of states, NetCDF", optional=True),
     },
     outputs={"section": File("a section of the report, JSON")},
     params=ReportParameters,
@@ -277,6 +326,7 @@ def report(
         [check(read_netcdf(path)) for path in inputs["recordings"]],
         read_netcdf(inputs["scores"]),
         [tree[name].to_dataset() for name in names],
+        selection=read_netcdf(inputs["selection"]) if inputs.get("selection") else None,
         title=params.title,
         seconds=params.seconds,
     )

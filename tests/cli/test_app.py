@@ -76,6 +76,15 @@ def test_convert_writes_a_recording_that_reads_back(capsys, table, tmp_path):
     assert json.loads(out)["recording"] == "sub-01"
 
 
+def test_convert_writes_nwb_that_reads_back(capsys, table, tmp_path):
+    target = tmp_path / "out.nwb"
+    code, _, _ = call(capsys, "convert", table, target, "--modality", "fmri",
+                      "--option", "t_r=2.0", "--attr", "subject=01")  # fmt: skip
+    assert code == 0
+    _, out, _ = call(capsys, "info", target, "--json")
+    assert json.loads(out)["recording"] == "sub-01"
+
+
 def test_convert_names_a_misspelt_option(capsys, table, tmp_path):
     code, _, err = call(capsys, "convert", table, tmp_path / "o.nc", "--modality",
                         "fmri", "--option", "sampling_rat=2")  # fmt: skip

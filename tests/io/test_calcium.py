@@ -178,3 +178,38 @@ def test_read_calcium_folder_of_something_else(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(ParameterError, match=r"a suite2p folder.*notes\.txt"):
         read_calcium(tmp_path)
+
+
+def planes_of(folder, sizes, n_frames):
+    rng = np.random.default_rng(3)
+    for number, (size, length) in enumerate(zip(sizes, n_frames)):
+        place = folder / f"plane{number}"
+        place.mkdir(parents=True)
+        for name in ("F", "Fneu", "spks"):
+            np.save(place / f"{name}.npy", rng.random((size, length), np.float32))
+        cells = np.column_stack([np.arange(size) % 2 == 0, np.full(size, 0.5)])
+        np.save(place / "iscell.npy", cells)
+        np.save(place / "ops.npy", {"fs": 7.5})
+    return folder
+
+
+def test_planes_are_joined_as_suite2p_combines_them(tmp_path):
+    folder = planes_of(tmp_path / "suite2p", (3, 4), (50, 49))
+    with pytest.warns(DataWarning, match="cut to the shortest"):
+        rec = read_calcium(folder, trace="spks")
+    assert rec.neuron.values.tolist() == [0, 2, 3, 5]
+    assert rec.plane.values.tolist() == [0, 0, 1, 1]
+    spikes = [np.load(folder / f"plane{i}/spks.npy")[::2, :49] for i in (0, 1)]
+    np.testing.assert_array_equal(rec.signal.values, np.concatenate(spikes).T)
+
+
+def test_combined_folder_is_taken_where_there_is_one(tmp_path):
+    folder = planes_of(tmp_path / "suite2p", (3, 4), (50, 50))
+    (folder / "plane1").rename(folder / "combined")
+    assert read_calcium(folder, cells_only=False).sizes["neuron"] == 4
+
+
+def test_trace_of_a_plain_array_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((5, 2)))
+    with pytest.raises(ParameterError, match="variable="):
+        read_calcium(tmp_path / "a.npy", trace="F", sampling_rate=2.0)

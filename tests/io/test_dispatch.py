@@ -120,3 +120,9 @@ def test_read_own_netcdf_lazily(tmp_path):
     rec = from_array(np.ones((4, 2)), "calcium", sampling_rate=2.0)
     path = write_netcdf(rec, tmp_path / "a.nc")
     assert not read(path, lazy=True).signal.variable._in_memory
+
+
+def test_read_points_to_the_reader_of_a_dataset(tmp_path):
+    (tmp_path / "sub-01").mkdir()
+    with pytest.raises(ParameterError, match="read_bids"):
+        read(tmp_path)

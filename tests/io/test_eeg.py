@@ -305,3 +305,27 @@ def test_read_eeg_eeglab_epochs(tmp_path, noise):
     assert rec.sizes["time"] == 10 * 100 + 9
     assert np.allclose(rec.signal.values[:100], noise[:, :100].T, atol=1e-9)
     assert events_of(rec)["trial_type"].tolist() == ["go"] * 10
+
+
+def test_read_eeg_bdf_has_24_bits_and_the_low_bits_of_its_triggers(tmp_path, noise):
+    import edfio
+
+    codes = np.zeros(1000)
+    codes[[100, 101, 400]] = 5
+    signals = [
+        edfio.BdfSignal(row * 1e6, 100.0, label=name, physical_dimension="uV",
+                        physical_range=(-1000, 1000))
+        for name, row in zip(["Fz", "Cz"], noise)
+    ]  # fmt: skip
+    signals.append(
+        edfio.BdfSignal(
+            codes, 100.0, label="Status", physical_range=(-8388608, 8388607)
+        )
+    )
+    edfio.Bdf(signals).write(tmp_path / "rest.bdf")
+    rec = read_eeg(tmp_path / "rest.bdf")
+    step = 2000e-6 / 2**24
+    assert np.abs(rec.signal.values[:, 0] - noise[0]).max() <= step
+    assert rec.ch_type.values.tolist() == ["eeg", "eeg", "stim"]
+    assert events_of(rec)["onset"].tolist() == [1.0, 4.0]
+    assert events_of(rec)["trial_type"].tolist() == ["5", "5"]

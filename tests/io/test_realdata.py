@@ -10,11 +10,14 @@ from neuroana.core.errors import (
     DataWarning,
     ParameterError,
     SchemaError,
+    ShapeError,
     UnitError,
 )
 from neuroana.core.recording import check, events_of, space_dim
-from neuroana.io import read, read_events, spike_times
-from neuroana.signal import bandpass, envelope, epoch, pick, spectrum
+from neuroana.core.recordings import Recordings
+from neuroana.core.sequences import as_sequences
+from neuroana.io import read, read_arrays, read_events, spike_times
+from neuroana.signal import bandpass, envelope, epoch, pick, spectrum, zscore
 
 
 pytestmark = [
@@ -31,6 +34,8 @@ GRIP = (
 NODDI = "eeg_fmri/noddi_markers_sub32/derivatives/sub-32/eeg/sub-32_task-rest_eeg.vmrk"
 HAXBY = "fmri_4d/haxby_sub001_runs01-08/sub001"
 RUN = f"{HAXBY}/BOLD/task001_run001"
+MUSE = "eeg/muse_p300/visual__P300__subject1__session1__data_2017-02-04-15_45_13.csv"
+ABIDE = "fmri_roi/abide_cc200_adults/cc200"
 FISH = "calcium/zebrafish_tectum_20151104/zf_20151104-f1_activity_matrix.csv.gz"
 TABLE = [
     ("eeg/eegmmidb_s001_fists/S001R04.edf", {}, (20_000, 64), 160.0, "V", 30),
@@ -47,6 +52,7 @@ TABLE = [
         "1",
         0,
     ),
+    (MUSE, {"modality": "eeg", "units": "uV"}, (30_732, 5), 256.0, "V", 197),
     (BIDS_EEG, {}, (10_000, 69), 5000.0, "V", 2),
     (GRIP, {"units": "uV"}, (19_001, 10), 1000.0, "V", 0),
     (
@@ -96,6 +102,44 @@ TABLE = [
         (38, 5124),
         1.0,
         "1",
+        0,
+    ),
+    (f"{ABIDE}/NYU_0050959_rois_cc200.1D.gz", {"t_r": 2.0}, (176, 200), 0.5, "1", 0),
+    (
+        f"{ABIDE}/Leuven_1_0050682_rois_cc200.1D.gz",
+        {"t_r": 1.67},
+        (246, 200),
+        1 / 1.67,
+        "1",
+        0,
+    ),
+    (f"{ABIDE}/USM_0050433_rois_cc200.1D.gz", {"t_r": 2.0}, (236, 200), 0.5, "1", 0),
+    (
+        "fmri_roi/alice_listening/10mm/s42-timecourses.txt",
+        {"modality": "fmri", "t_r": 2.0},
+        (362, 6),
+        0.5,
+        "1",
+        0,
+    ),
+    (
+        "calcium/worm_neuropal_nsm/2022-07-26-31-data.h5",
+        {
+            "modality": "calcium",
+            "variable": "gcamp/trace_array",
+            "time": "timing/timestamp_confocal",
+        },
+        (800, 146),
+        None,
+        "au",
+        0,
+    ),
+    (
+        "calcium/worm_wormwideweb_one/traces.npz",
+        {"modality": "calcium", "units": "zscore"},
+        (1600, 98),
+        None,
+        "zscore",
         0,
     ),
     ("calcium/mouse_suite2p", {"sampling_rate": 10.0}, (2000, 20), 10.0, "au", 0),
@@ -177,10 +221,33 @@ def test_read_real_recording(realdata, file, options, shape, rate, units, n_even
     rec = read(realdata / file, **{**options, **paths})
     check(rec, values="tiny_bids" not in file)
     assert rec.signal.shape == shape
-    assert rec.attrs["sampling_rate"] == pytest.approx(rate, abs=1e-9)
+    rate = rate or 1 / np.diff(rec.time.values).mean()  # the volumes jitter
+    assert rec.attrs["sampling_rate"] == pytest.approx(rate, rel=1e-3)
     assert rec.signal.attrs["units"] == units
     assert len(events_of(rec)) == n_events
     assert len(set(rec[space_dim(rec)].values.tolist())) == shape[1]
+
+
+def test_every_folder_that_holds_a_signal_has_a_row(realdata):
+    folders = {"/".join(row[0].split("/")[:2]) for row in TABLE}
+    events_only = {"eeg_fmri/noddi_markers_sub32"}
+    there = {
+        f"{kind.name}/{place.name}"
+        for kind in realdata.iterdir()
+        if kind.is_dir()
+        for place in kind.iterdir()
+        if place.is_dir()
+    }
+    assert there == folders | events_only
+
+
+def test_file_without_a_rate_asks_for_it(realdata):
+    for file, options, *_ in TABLE:
+        given = {"sampling_rate", "t_r"} & set(options)
+        if given:
+            rest = {k: v for k, v in options.items() if k not in given}
+            with pytest.raises(ParameterError, match="sampling_rate="):
+                read(realdata / file, **rest)
 
 
 def test_read_edf_events_and_names(realdata):
@@ -329,6 +396,59 @@ def test_alice_broken_subject_is_named(realdata):
     with pytest.warns(DataWarning, match="6 constant"):
         read(folder / "s33-timecourses.txt", **options)
     assert len(list(folder.glob("*-timecourses.txt"))) == 28
+
+
+def test_motion_of_a_real_run_is_regressed_out(realdata):
+    from nilearn.maskers import NiftiMasker
+
+    image, mask = (
+        realdata / RUN / "bold_25mm.nii.gz",
+        realdata / HAXBY / "masks/25mm/gray.nii.gz",
+    )
+    motion = realdata / RUN / "bold_moest.txt"
+    rec = read(image, mask=mask, confounds=motion)
+    masker = NiftiMasker(str(mask), standardize=None)
+    wanted = masker.fit_transform(str(image), confounds=np.loadtxt(motion))
+    np.testing.assert_allclose(rec.signal.values, wanted, atol=1e-2)
+
+
+def test_scanner_units_and_centred_series_stay_as_stored(realdata):
+    raw = read(
+        realdata / "fmri_roi/alice_listening/10mm/s42-timecourses.txt",
+        modality="fmri",
+        t_r=2.0,
+    )
+    centred = read(realdata / ABIDE / "NYU_0050959_rois_cc200.1D.gz", t_r=2.0)
+    stored = np.loadtxt(realdata / "fmri_roi/alice_listening/10mm/s42-timecourses.txt")
+    np.testing.assert_array_equal(raw.signal.values, stored)
+    level = [np.abs(r.signal.mean("time")).median().item() for r in (raw, centred)]
+    assert level[0] > 100
+    assert level[1] < 1
+    for rec in (zscore(raw), zscore(centred)):
+        assert np.nanstd(rec.signal.values, axis=0)[0] == pytest.approx(1, abs=1e-2)
+
+
+def test_sites_with_other_rates_are_not_joined_unseen(realdata):
+    items = [
+        read(sorted((realdata / ABIDE).glob(f"{site}_*"))[0], t_r=t_r)
+        for site, t_r in (("NYU", 2.0), ("USM", 2.0), ("Leuven_1", 1.67))
+    ]
+    study = Recordings(items)
+    assert study.table["n_samples"].tolist() == [176, 236, 246]
+    assert as_sequences(study[:2]).lengths.tolist() == [176, 236]
+    with pytest.raises(SchemaError, match="one sampling rate"):
+        as_sequences(study)
+
+
+def test_reduced_set_loads_as_arrays_with_dims(realdata):
+    folder = realdata / "eeg_fmri/cmtf_one_subject"
+    power = read_arrays(folder / "eeg.mat", {"S": ("channel", "freq", "time")})
+    assert power.S.shape == (31, 51, 38)
+    assert float(power.S.min()) >= 0
+    field = read_arrays(folder / "LeadField.mat", {"K": ("channel", "vertex")})
+    assert field.K.shape == (31, 5124)
+    with pytest.raises(ShapeError, match="3 different names"):
+        read_arrays(folder / "eeg.mat", {"S": ("channel", "time")})
 
 
 def test_matlab_versions_side_by_side(realdata):

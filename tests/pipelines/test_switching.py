@@ -124,6 +124,29 @@ def test_run_goes_from_files_to_a_report_and_then_has_nothing_to_do(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_numbers_of_states_and_folds_are_jobs_and_subjects_have_their_own(tmp_path):
+    config = study(tmp_path, 2)
+    config["pool"] = "subject"
+    config["recordings"] = {
+        "again": {"path": "data/sub-00_timeseries.tsv", "attrs": {"subject": "01"}}
+    }
+    config["select"] = {"n_states": [1, 2], "cv": 2}
+    outcome = na.run("switching", config, folder=tmp_path)
+    results = outcome.results
+    assert not outcome.failed
+    groups = sorted(p.name for p in (results / "folds").iterdir())
+    assert groups == ["sub-00", "sub-01"]
+    assert sorted(p.stem for p in (results / "folds/sub-01").iterdir()) == [
+        "1-0", "1-1", "2-0", "2-1",
+    ]  # fmt: skip
+    table = read_netcdf(results / "selection/sub-01.nc")
+    assert table.attrs["chosen"] == table.attrs["best_bic"] == 2
+    assert len(read_tree(results / "states/sub-01.nc").children) == 2
+    assert not (results / "fits").exists()
+
+
+@pytest.mark.slow
 def test_a_changed_parameter_reruns_only_what_depends_on_it(tmp_path):
     config = study(tmp_path, 1)
     na.run("switching", config, folder=tmp_path)

@@ -10,7 +10,8 @@ from neuroana.switching import (
     simulate_hmm_glm,
     time_shift_null,
 )
-from neuroana.switching.held_out import Pieces, block_folds, make_folds, shift_units
+from neuroana.switching.folds import Pieces, block_folds, make_folds
+from neuroana.switching.held_out import shift_units
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::neuroana.core.errors.FitWarning")
@@ -65,7 +66,7 @@ def test_blocks_never_touch_their_training_data(purge, n_lags):
 def test_recordings_of_a_group_stay_together(recordings):
     groups = ["a", "b", "a", "c"]
 
-    folds = make_folds(MODEL, Pieces(recordings, None), 3, groups, None)
+    folds = make_folds(MODEL, Pieces(recordings), 3, groups, None)
 
     for train, test in folds:
         assert not {groups[i] for i, *_ in train} & {groups[i] for i, *_ in test}

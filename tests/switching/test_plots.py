@@ -10,6 +10,7 @@ from neuroana.plot.axes import figure_of
 from neuroana.switching import (
     HMMGLM,
     plot_coupling,
+    plot_edge_types,
     plot_levels,
     plot_scores,
     plot_states,
@@ -111,3 +112,26 @@ def test_plots_save_without_a_screen(fitted, tmp_path):
     figure_of(plot_coupling(fitted[0])).savefig(tmp_path / "figure.png")
 
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_plot_edge_types_shows_the_map_and_the_departures(fitted):
+    _, recordings = fitted
+    model = HMMGLM(2, link="sigmoid", prior="one_hot", n_init=1, max_iter=8,
+                   random_state=0)  # fmt: skip
+    with pytest.warns(UserWarning, match="max_iter"):
+        model.fit(recordings)
+
+    axes = plot_edge_types(model)
+
+    law = model.edge_prior_.to_numpy()
+    shared = law[..., 2] - law[..., 0]
+    np.testing.assert_allclose(axes[0].images[0].get_array(), shared)
+    own = model.edge_probability_.to_numpy()[1]
+    departure = own[..., 2] - own[..., 0] - shared
+    drawn = axes[2].images[0].get_array().filled(np.nan)
+    np.testing.assert_allclose(drawn, departure)
+
+
+def test_plot_edge_types_needs_edge_types(fitted):
+    with pytest.raises(ParameterError, match="one_hot"):
+        plot_edge_types(fitted[0])

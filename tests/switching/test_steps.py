@@ -12,6 +12,7 @@ from neuroana.switching import (
     ExponentialHistory,
     GaussianPrior,
     RawHistory,
+    select_n_states,
     simulate_hmm_glm,
 )
 from neuroana.switching.steps import FitParameters
@@ -79,6 +80,7 @@ def test_report_step_writes_a_section_with_all_figures(folder):
         "Held-out score",
         "Couplings in each state",
         "Transitions and visits",
+        "Predictive residuals",
         "Starts",
     ]
     assert section.kind == "switching"
@@ -88,22 +90,63 @@ def test_report_step_writes_a_section_with_all_figures(folder):
     assert len(section.tables[0]["rows"]) == 6
 
 
-def test_gather_step_passes_the_better_fit_on(folder, tmp_path):
+@pytest.fixture(scope="module")
+def selected(folder, tmp_path_factory):
+    """Candidates of one and two states, their folds, and what was gathered."""
+    target = tmp_path_factory.mktemp("selected")
     files = [folder / f"{i}.nc" for i in range(3)]
-    one = tmp_path / "one.nc"
-    run("switching.fit", {"recordings": files}, {"fit": one},
-        {"n_states": 1, "link": "sigmoid"})  # fmt: skip
-
+    fits, folds = [], []
+    for k in (1, 2):
+        fits.append(target / f"{k}.nc")
+        run("switching.fit", {"recordings": files}, {"fit": fits[-1]},
+            {"n_states": k, "n_init": 2, "link": "sigmoid"})  # fmt: skip
+        for fold in range(4):  # one more than there are recordings
+            folds.append(target / f"{k}-{fold}.nc")
+            run("switching.fold", {"recordings": files, "fit": fits[-1]},
+                {"fold": folds[-1]}, {"cv": 4, "fold": fold})  # fmt: skip
     run(
-        "switching.gather",
-        {"fits": [one, folder / "fit.nc"]},
-        {"table": tmp_path / "table.nc", "best": tmp_path / "best.nc"},
-    )
+        "switching.gather", {"recordings": files, "fits": fits, "folds": folds},
+        {"table": target / "table.nc", "best": target / "best.nc"}, {"by": "held_out"},
+    )  # fmt: skip
+    return target
 
-    table = read_netcdf(tmp_path / "table.nc")
-    best = HMMGLM.load(tmp_path / "best.nc")
+
+def test_gather_step_passes_the_better_fit_on(selected):
+    table = read_netcdf(selected / "table.nc")
+    best = HMMGLM.load(selected / "best.nc")
+
     assert table.n_states.to_numpy().tolist() == [1, 2]
-    assert best.n_states == int(table.n_states[int(table.bic.argmin("fit"))])
+    assert table.sizes["fold"] == 3
+    held_out = table.held_out.mean("fold")
+    assert best.n_states == int(held_out.idxmax("n_states")) == table.attrs["chosen"]
+
+
+def test_steps_find_what_the_function_finds(folder, selected):
+    recordings = [read_netcdf(folder / f"{i}.nc") for i in range(3)]
+    model = HMMGLM(link="sigmoid", n_init=2, random_state=0)
+
+    found = select_n_states(model, recordings, [1, 2], cv=3)
+
+    table = read_netcdf(selected / "table.nc")
+    np.testing.assert_allclose(table.held_out, found.held_out, atol=1e-12)
+    np.testing.assert_allclose(table.icl, found.icl)
+
+
+def test_report_step_shows_the_selection(folder, selected, tmp_path):
+    files = [folder / f"{i}.nc" for i in range(3)]
+    run(
+        "switching.report",
+        {
+            "recordings": files, "fit": folder / "fit.nc",
+            "scores": folder / "scores.nc", "states": folder / "states.nc",
+            "selection": selected / "table.nc",
+        },
+        {"section": tmp_path / "section.json"},
+    )  # fmt: skip
+
+    section = read_section(tmp_path / "section.json")
+    assert "Number of states" in [figure["title"] for figure in section.figures]
+    assert [row[0] for row in section.tables[0]["rows"]] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +176,7 @@ def test_fit_parameters_take_an_estimators_configuration():
 
 
 @pytest.mark.parametrize(
-    "options", [{"n_state": 2}, {"n_states": 0}, {"observation": "binomial"}]
+    "options", [{"n_state": 2}, {"n_states": 0}, {"observation": "binomal"}]
 )
 def test_fit_parameters_reject_what_they_do_not_know(options):
     with pytest.raises(ParameterError):

@@ -21,7 +21,25 @@ def listed_recordings():
 
 RECORDINGS = listed_recordings()
 MODELLED = [name for name, entry in RECORDINGS.items() if entry.get("model", True)]
-GROUPS = {"all": MODELLED} if config.get("pool") else {name: [name] for name in MODELLED}
+
+
+def subject_of(name):
+    """Subject of a recording: said in its entry, or the sub- of its name."""
+    said = (RECORDINGS[name].get("attrs") or {}).get("subject")
+    found = re.search(r"sub-([a-zA-Z0-9]+)", name)
+    return f"sub-{said}" if said else found.group(0) if found else name
+
+
+def groups():
+    """Group -> recordings that share a model."""
+    pool, found = config.get("pool"), {}
+    for name in MODELLED:
+        group = subject_of(name) if pool == "subject" else "all" if pool else name
+        found.setdefault(group, []).append(name)
+    return found
+
+
+GROUPS = groups()
 
 
 wildcard_constraints:
@@ -55,6 +73,12 @@ def group_options(section, group):
     """Options of a group: those of its only recording, or the common ones."""
     members = GROUPS[group]
     return options(section, members[0] if len(members) == 1 else None)
+
+
+def selection(group):
+    """The section `select` of a group; without candidates nothing is selected."""
+    given = json.loads(group_options("select", group))
+    return {"cv": 5, **given} if given.get("n_states") else {}
 
 
 def as_inputs(name, paths):

@@ -1,0 +1,6 @@
+"""Dynamic connectomes: who is coupled with whom, when, and in which animal."""
+
+import lazy_loader as _lazy
+
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -35,13 +35,14 @@ def fit_states(model, observed) -> None:
     seed = draw_seed(model.random_state)
     device = devices.choose(model.device)
     forecast(model, observed, device)
-    with Workers(model.n_jobs) as workers:
+    n_jobs = model.n_jobs or torch.get_num_threads()
+    with Workers(n_jobs) as workers:
         kind = family(model.observation, model.link, model.covariance)
         flat = flat_units(observed.x, observed.seen)
         before_fit(model, observed, flat)
         problem, alone = make_problems(model, observed, kind, flat, device)
         problem = replace(problem, map=workers.map, seed=seed)
-        parameters = first_parameters(model, observed, problem, alone, seed)
+        parameters = first_parameters(model, observed, problem, alone, seed, n_jobs)
         if getattr(problem.prior, "reference_schedule", False):
             fit = reference_schedule.run(problem, parameters, level_of(observed))
         else:
@@ -68,7 +69,7 @@ class Workers:
         self.before = torch.get_num_threads()
         torch.set_num_threads(1)
         self.pool = ThreadPoolExecutor(
-            self.n_jobs or self.before, initializer=torch.set_num_threads, initargs=(1,)
+            self.n_jobs, initializer=torch.set_num_threads, initargs=(1,)
         )
         return self.pool
 
@@ -187,13 +188,13 @@ def chain_of(model, observed):
     return Stationary(alpha, kappa, model.transitions == "sticky")
 
 
-def first_parameters(model, observed, problem, alone, seed):
+def first_parameters(model, observed, problem, alone, seed, n_jobs=1):
     """Parameters of all starts."""
     theta, noise = alone
     init = starts.check_init(model.init)
     n_terms = theta.shape[-1]
     if init == "warm":
-        init = simpler_fit(model, observed, seed) or "glm+noise"
+        init = simpler_fit(model, observed, seed, n_jobs) or "glm+noise"
     if hasattr(init, "coupling_"):
         names = [n for n in starts.ARRAYS if getattr(init, f"{n}_", None) is not None]
         init = {n: getattr(init, f"{n}_").to_numpy() for n in names}
@@ -210,7 +211,7 @@ def first_parameters(model, observed, problem, alone, seed):
     return starts.noisy(problem, theta, noise, scales, n_starts, model.n_states, seed)
 
 
-def simpler_fit(model, observed, seed):
+def simpler_fit(model, observed, seed, n_jobs):
     """The same model fitted under the next simpler prior, or None if there is none."""
     from sklearn.base import clone
 
@@ -220,7 +221,7 @@ def simpler_fit(model, observed, seed):
     simpler = "none" if isinstance(prior, GaussianPrior) else "gaussian"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NeuroanaWarning)
-        other = clone(model).set_params(prior=simpler, random_state=seed)
+        other = clone(model).set_params(prior=simpler, random_state=seed, n_jobs=n_jobs)
         fit_states(other, observed)
     return other
 

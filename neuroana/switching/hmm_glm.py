@@ -39,9 +39,9 @@ class HMMGLM(Decoding, TransformerMixin, Estimator):
     states are numbered by falling occupancy. Missing values (NaN, or samples that the
     recording marks as not good) count in no likelihood; as history they count as zero.
 
-    An EM iteration costs about ``n_init * K * N * T * (D**2 + 8 * D)`` flops with
+    An EM iteration costs about ``6 * n_init * K * N * T * D`` flops with
     ``D = 1 + N * B + P`` (bins T, units N, basis functions B, inputs P), and memory
-    about ``8 * T * (3 * D + 4 * n_init * K)`` bytes.
+    about ``8 * T * (3 * D + 4 * N + 7 * n_init * K)`` bytes (:meth:`forecast_memory`).
 
     Parameters
     ----------

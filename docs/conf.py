@@ -29,6 +29,7 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 myst_heading_anchors = 3
+myst_enable_extensions = ["amsmath", "dollarmath"]
 suppress_warnings = [
     "config.cache",
     "myst.xref_missing",

@@ -1,6 +1,8 @@
 from .behaviour import choice_design as choice_design
 from .behaviour import psychometric_curve as psychometric_curve
 from .behaviour import simulate_choices as simulate_choices
+from .edge_metrics import balanced_edge_accuracy as balanced_edge_accuracy
+from .edge_metrics import edge_calibration as edge_calibration
 from .edge_priors import GaussianPrior as GaussianPrior
 from .edge_priors import RidgePrior as RidgePrior
 from .event_locked import event_locked_states as event_locked_states

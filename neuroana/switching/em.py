@@ -237,8 +237,11 @@ class Climb:
         self.parameters, self.law = self.parameters.take(places), self.law.take(places)
         return Smoothed(*(part[places] for part in found[:4]), 0)
 
-    def step(self, found, iteration, coarse):
-        """M step, then the prior's own parameters; `coarse` (S,): emissions suffice."""
+    def step(self, found, iteration, objective, gain):
+        """M step, then the prior's own parameters.
+
+        `objective` and `gain` (S,) of the last iteration say whether float32 will do.
+        """
         problem, parameters, law = self.problem, self.parameters, self.law
         if problem.prior.relaxed:
             return self.step_relaxed(found, iteration)
@@ -246,7 +249,9 @@ class Climb:
         transition, initial, weights = update_chain(problem, parameters, found)
         due = iteration >= problem.prior.learns_from
         learn = problem.prior.learns and due
-        self.coarse = coarse | (problem.panel.x.dtype == torch.float32)
+        rounding = ROUNDING * np.abs(objective) / np.sqrt(problem.panel.x.shape[1])
+        single = problem.panel.x.dtype == torch.float32
+        self.coarse = (gain > rounding) | single
 
         def alone(starts):
             own = parameters.take(starts)
@@ -315,8 +320,7 @@ def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
     still = np.zeros(n_starts, dtype=int)
     active = np.arange(n_starts)
     ended: dict[int, tuple] = {}
-    n_bins = problem.panel.x.shape[1]
-    labels = np.zeros((n_starts, n_bins), dtype=np.int16)
+    labels = np.zeros((n_starts, problem.panel.x.shape[1]), dtype=np.int16)
     climb = Climb(problem, parameters)
     for iteration in steps or range(max_iter):
         found = climb.look()
@@ -340,8 +344,7 @@ def run(problem, parameters, *, max_iter, tol, steps=None) -> Fit:
         if len(keep) < len(active):
             found = climb.keep(keep, found)
             active, gain = climb.active, gain[keep]
-        rounding = ROUNDING * np.abs(trace[active, iteration]) / np.sqrt(n_bins)
-        climb.step(found, iteration, gain > rounding)
+        climb.step(found, iteration, trace[active, iteration], gain)
     best = int(np.argmax(last_objective(trace)))
     parameters, law = ended[best]
     if problem.prior.relaxed:

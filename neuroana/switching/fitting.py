@@ -1,6 +1,7 @@
 """Between the estimator and the kernels: make the problem and run EM."""
 
 import logging
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 
 from neuroana.core import device as devices
+from neuroana.core.errors import NeuroanaWarning
 from neuroana.core.progress import track
 from neuroana.core.random import draw_seed
 from neuroana.switching import dispersion, em, reference_schedule, starts
 from neuroana.switching.cautions import after_fit, before_fit
 from neuroana.switching.designs import flat_units, observed_moments
-from neuroana.switching.edge_priors import RidgePrior, as_prior
+from neuroana.switching.edge_priors import GaussianPrior, RidgePrior, as_prior
 from neuroana.switching.labelling import label, shapes_of
 from neuroana.switching.maximisation import MANY_TERMS, fit_one_state
 from neuroana.switching.observations import family
@@ -190,6 +192,8 @@ def first_parameters(model, observed, problem, alone, seed):
     theta, noise = alone
     init = starts.check_init(model.init)
     n_terms = theta.shape[-1]
+    if init == "warm":
+        init = simpler_fit(model, observed, seed) or "glm+noise"
     if hasattr(init, "coupling_"):
         names = [n for n in starts.ARRAYS if getattr(init, f"{n}_", None) is not None]
         init = {n: getattr(init, f"{n}_").to_numpy() for n in names}
@@ -204,6 +208,21 @@ def first_parameters(model, observed, problem, alone, seed):
     n_starts = model.n_init if model.n_states > 1 else 1
     scales = natural_scales(problem.family, observed)
     return starts.noisy(problem, theta, noise, scales, n_starts, model.n_states, seed)
+
+
+def simpler_fit(model, observed, seed):
+    """The same model fitted under the next simpler prior, or None if there is none."""
+    from sklearn.base import clone
+
+    prior = as_prior(model.prior)
+    if isinstance(prior, RidgePrior) or model.n_states == 1:
+        return None
+    simpler = "none" if isinstance(prior, GaussianPrior) else "gaussian"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NeuroanaWarning)
+        other = clone(model).set_params(prior=simpler, random_state=seed)
+        fit_states(other, observed)
+    return other
 
 
 def natural_scales(kind, observed):

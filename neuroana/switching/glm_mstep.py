@@ -36,11 +36,11 @@ from neuroana.switching.panel import predictors
 
 
 HALVINGS = 8
-MOVED = 0.02  # share of the bins' probability that may change state before H is renewed
+MOVED = 0.05  # share of the bins' probability that may change state before H is renewed
 OLDEST = 6  # steps after which it is renewed anyway
 CLAIM = 0.03  # probability of a state below which a bin is left out of its H
 HARDLY = 1e-6  # and out of an exact H
-SAMPLE = 150  # bins a coefficient that a sampled H is made of
+SAMPLE = 100  # bins a coefficient that a sampled H is made of
 LEAST_SAMPLE = 2000  # bins
 CURVATURE_VALUES = 2**18  # of outer products at a time
 
@@ -70,7 +70,7 @@ def expected_emissions(family, panel, theta, noise, gamma, *, coarse=False):
     loglik = theta.new_empty(n_starts, panel.x.shape[1], n_states)
     q = torch.zeros_like(theta[..., 0])
     noise = None if noise is None else family.prepared(noise.to(design.dtype))
-    for chunk in panel.chunks(theta[..., 0].numel()):
+    for chunk in panel.chunks(theta[..., 0].numel(), coarse=coarse):
         eta = predictors(theta, design, chunk)
         value = family.log_density(x[:, chunk], eta, noise)
         if panel.observed is not None:
@@ -86,16 +86,16 @@ def expected_emissions(family, panel, theta, noise, gamma, *, coarse=False):
 def gradient(family, panel, theta, noise, gamma, *, coarse=True):
     """Slope of Q, (S, K, N, D)."""
     design, x = panel.parts(coarse)
-    slope = torch.zeros_like(theta).view(-1, theta.shape[-1])
+    slope = theta.new_zeros(theta.shape[-1], theta[..., 0].numel())
     noise = None if noise is None else family.prepared(noise.to(design.dtype))
-    for chunk in panel.chunks(theta[..., 0].numel()):
+    for chunk in panel.chunks(theta[..., 0].numel(), coarse=coarse):
         eta = predictors(theta, design, chunk)
         score = family.score(x[:, chunk], eta, noise)
         score *= gamma[:, chunk].transpose(1, 2)[:, :, None].to(eta.dtype)
         if panel.observed is not None:
             score *= panel.observed[:, chunk]
-        slope += score.view(-1, eta.shape[-1]) @ design[:, chunk].T
-    return slope.view_as(theta)
+        slope += design[:, chunk] @ score.view(-1, eta.shape[-1]).T
+    return slope.T.reshape(theta.shape)
 
 
 @dataclass

@@ -73,9 +73,11 @@ class HMMGLM(Decoding, TransformerMixin, Estimator):
     covariance : {"diag", "full"}
         Of gaussian observations, per state. With "full" a bin that misses one value is
         missing altogether.
-    init : {"glm+noise", "kmeans"}, mapping of arrays, or fitted HMMGLM
-        Where starts begin; arrays are named as the learned attributes, without the
-        final underscore, and make a single start.
+    init : {"glm+noise", "kmeans", "warm"}, mapping of arrays, or fitted HMMGLM
+        Where starts begin: the one-state fit plus noise; clusters of smoothed signals;
+        one start from the best fit under the next simpler prior (one_hot from gaussian
+        from none), which is given `n_init` starts. Arrays are named as the learned
+        attributes, without the final underscore, and make a single start.
     n_init : int
         Starts, fitted side by side; the best by objective is kept.
     max_iter : int

@@ -15,7 +15,8 @@ from neuroana.switching import dispersion, gaussian_mstep, glm_mstep, quasi_newt
 
 
 ONE = np.zeros(1, dtype=bool)
-MANY_TERMS = 100  # coefficients a problem above which H is no longer formed
+MANY_TERMS = 64  # coefficients a problem above which H is no longer formed
+EXACT_TERMS = 128  # above which it is not even formed once, for standard errors
 
 
 class Step(NamedTuple):
@@ -103,7 +104,7 @@ def direction(
     """The whole step, Laplace variances if asked for, and the curvature used."""
     family, panel = problem.family, problem.panel
     mean, precision = prior
-    if theta.shape[-1] > MANY_TERMS and problem.ties is None and not family.coupled:
+    if shared_curvature(problem, theta):
         step, laplace = quasi_newton.direction(
             family, panel, theta, noise, gamma, prior, problem.free, variances=variances
         )
@@ -118,6 +119,12 @@ def direction(
     )  # fmt: skip
     step = torch.where(problem.free, step.nan_to_num(0.0, 0.0, 0.0), 0.0)
     return step, laplace, kept
+
+
+def shared_curvature(problem, theta):
+    """Whether all units of a state share one curvature."""
+    alone = problem.ties is None and not problem.family.coupled
+    return alone and theta.shape[-1] > MANY_TERMS
 
 
 def renew(family, panel, theta, noise, gamma, kept):
@@ -158,10 +165,10 @@ def laplace_variances(problem, theta, noise, gamma, law):
         _, laplace = gaussian_mstep.regress(
             sums, theta, noise, *prior, problem.free, problem.ties, variances=True
         )
-    elif theta.shape[-1] > MANY_TERMS and problem.ties is None and not family.coupled:
-        _, laplace = quasi_newton.direction(
-            family, panel, theta, noise, gamma, prior, problem.free, variances=True
-        )
+    elif shared_curvature(problem, theta) and theta.shape[-1] > EXACT_TERMS:
+        laplace = quasi_newton.Shared(
+            family, panel, theta, noise, gamma, prior[1], problem.free
+        ).variances()
     else:
         packed = glm_mstep.curvature(family, panel, theta, noise, gamma, exact=True)
         _, laplace = glm_mstep.newton_step(

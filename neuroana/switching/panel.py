@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 
 
-CHUNK_VALUES = 2**17  # of an array (S K N, chunk) on a CPU: about 1 MB
-CHUNK_VALUES_GPU = 2**26
+CHUNK_BYTES = 400_000  # of an array (S K N, chunk) on a CPU: several fit into its cache
+CHUNK_BYTES_GPU = 2**28
 LARGE = 2**18  # values from which float32 saves time worth having
 ILL_SCALED = 1e3  # mean over sd of a column beyond which float32 loses the signal
 
@@ -43,14 +43,14 @@ class Panel:
         """Design and targets, in float32 if `coarse` and that is safe."""
         return self.single if coarse and self.coarse else (self.design, self.x)
 
-    def chunks(self, n_columns):
+    def chunks(self, n_columns, *, coarse=False):
         """Slices of time for arrays with `n_columns` values a bin."""
-        n_terms, n_bins = self.design.shape
-        widest = max(n_columns, n_terms)
-        on_cpu = self.design.device.type == "cpu"
-        values = CHUNK_VALUES if on_cpu else CHUNK_VALUES_GPU
-        size = max(64, values // widest)
-        size = min(size, 4096) if on_cpu else size
+        design, _ = self.parts(coarse)
+        n_terms, n_bins = design.shape
+        on_cpu = design.device.type == "cpu"
+        n_bytes = CHUNK_BYTES if on_cpu else CHUNK_BYTES_GPU
+        size = n_bytes // (max(n_columns, n_terms) * design.element_size())
+        size = max(64, min(size, 8192) if on_cpu else size)
         return [slice(t, min(t + size, n_bins)) for t in range(0, n_bins, size)]
 
 

@@ -17,15 +17,13 @@ from neuroana.switching.linear_systems import factorise
 from neuroana.switching.panel import predictors
 
 
-INNER = 4  # inner steps an M step
+INNER = 2  # inner steps an M step
 
 
 def direction(family, panel, theta, noise, gamma, prior, free, *, variances=False):
     """The sum of the inner steps (S, K, N, D), and Laplace variances if asked for."""
     mean, precision = prior
     solver = Shared(family, panel, theta, noise, gamma, precision, free)
-    if variances:
-        return torch.zeros_like(theta), solver.variances()
 
     def uphill(at):
         slope = gradient(family, panel, at, noise, gamma)
@@ -42,7 +40,8 @@ def direction(family, panel, theta, noise, gamma, prior, free, *, variances=Fals
         new = uphill(at)
         memory.append((step, g - new))
         g = new
-    return (at - theta).nan_to_num(0.0, 0.0, 0.0), None
+    step = (at - theta).nan_to_num(0.0, 0.0, 0.0)
+    return step, solver.variances() if variances else None
 
 
 def two_loops(g, memory, solver):
@@ -72,7 +71,8 @@ class Shared:
         self.gram = theta.new_zeros(shape)
         level = theta.new_zeros(n_starts, n_states, n_units)
         ready = None if noise is None else family.prepared(noise.to(design.dtype))
-        for chunk in panel.chunks(n_starts * n_states * max(n_units, n_terms)):
+        width = n_starts * n_states * max(n_units, n_terms)
+        for chunk in panel.chunks(width, coarse=True):
             share = gamma[:, chunk].transpose(1, 2)[:, :, None].to(design.dtype)
             terms = design[:, chunk]
             self.gram += (terms * share) @ terms.T

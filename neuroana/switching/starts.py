@@ -22,7 +22,7 @@ STAY = 0.95  # probability to stay in a state, at the start
 COUPLING_NOISE = 0.3
 BASELINE_NOISE = 0.1
 CLUSTER_BINS = 10  # signals are averaged over this many bins before clustering
-NAMED = ("glm+noise", "kmeans")
+NAMED = ("glm+noise", "kmeans", "warm")
 ARRAYS = ("coupling", "baseline", "input_weights", "transition_matrix", "initial_prob",
           "noise", "transition_weights")  # fmt: skip
 

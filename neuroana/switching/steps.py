@@ -51,7 +51,9 @@ class FitParameters(Parameters):
     covariance: Literal["diag", "full"] = Field(
         "diag", description="of gaussian observations"
     )
-    init: Literal["glm+noise", "kmeans"] = Field("glm+noise", description="of starts")
+    init: Literal["glm+noise", "kmeans", "warm"] = Field(
+        "glm+noise", description="where starts begin"
+    )
     n_init: int = Field(8, ge=1, description="starts")
     max_iter: int = Field(200, ge=1, description="EM iterations at most")
     tol: float = Field(1e-6, ge=0, description="smallest gain, nats per value")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroana.switching import HMMGLM, em, simulate_hmm_glm
+from neuroana.switching import HMMGLM, OneHotPrior, em, panel, simulate_hmm_glm
 
 
 OPTIONS = {
@@ -37,12 +37,53 @@ def all_at_once(problem, function, n_starts):
     return list(function(list(range(n_starts))))
 
 
-def test_starts_as_one_batch_equal_starts_alone(recordings, monkeypatch):
-    alone = HMMGLM(**OPTIONS).fit(recordings)
+MODELS = [
+    {},
+    {"prior": "gaussian"},
+    {"prior": OneHotPrior(sign_pooling="source")},
+    {"prior": OneHotPrior("gumbel"), "max_iter": 3},
+    {"baseline": "shared"},
+    {"link": "softplus", "dtype": "float32"},
+    {"observation": "negative_binomial", "link": None},
+    {"observation": "gaussian", "link": None},
+    {"observation": "gaussian", "link": None, "covariance": "full"},
+    {"transitions": "inputs"},
+]
+
+
+def fit_of(recordings, change, **more):
+    options = {**OPTIONS, **change, **more}
+    given = {}
+    if options.get("transitions") == "inputs":
+        given["transition_inputs"] = [np.ones((500, 1)).cumsum(0) % 7] * 3
+    return HMMGLM(**options).fit(recordings, **given), given
+
+
+@pytest.mark.filterwarnings("ignore::neuroana.core.errors.FitWarning")
+@pytest.mark.parametrize("change", MODELS, ids=repr)
+def test_starts_as_one_batch_equal_starts_alone(recordings, monkeypatch, change):
+    alone, _ = fit_of(recordings, change)
     monkeypatch.setattr(em, "each_start", all_at_once)
-    together = HMMGLM(**OPTIONS).fit(recordings)
+    together, _ = fit_of(recordings, change)
     assert together.best_start_ == alone.best_start_
-    np.testing.assert_allclose(learned(together), learned(alone), atol=1e-6)
+    close = 1e-3 if change.get("dtype") == "float32" else 1e-6
+    np.testing.assert_allclose(learned(together), learned(alone), atol=close)
+
+
+@pytest.mark.filterwarnings("ignore::neuroana.core.errors.FitWarning")
+def test_large_data_in_float32_agree_with_float64(recordings, monkeypatch):
+    double, _ = fit_of(recordings, {})
+    monkeypatch.setattr(panel, "LARGE", 0)
+    mixed, _ = fit_of(recordings, {})
+    assert mixed.objective_ == pytest.approx(double.objective_, rel=1e-6)
+    np.testing.assert_allclose(learned(mixed), learned(double), atol=5e-3)
+
+
+def test_offsets_that_float32_would_lose_are_kept_in_float64():
+    ripple = torch.linspace(0, 1, 50, dtype=torch.float64)
+    fine = torch.stack([torch.ones(50), ripple], 1)
+    assert panel.well_scaled(fine)
+    assert not panel.well_scaled(torch.stack([torch.ones(50), 1e6 + ripple], 1))
 
 
 def test_device_is_stored_with_the_fit(recordings):
@@ -52,11 +93,13 @@ def test_device_is_stored_with_the_fit(recordings):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("observation", ["poisson", "gaussian"])
-def test_gpu_agrees_with_cpu(recordings, observation):
-    options = {**OPTIONS, "observation": observation}
-    options["link"] = "sigmoid" if observation == "poisson" else None
-    cpu = HMMGLM(**options, device="cpu").fit(recordings)
-    gpu = HMMGLM(**options, device="cuda").fit(recordings)
-    np.testing.assert_allclose(learned(gpu), learned(cpu), atol=1e-6)
-    assert gpu.score(recordings) == pytest.approx(cpu.score(recordings), abs=1e-8)
+@pytest.mark.filterwarnings("ignore::neuroana.core.errors.FitWarning")
+@pytest.mark.parametrize("change", MODELS, ids=repr)
+def test_gpu_agrees_with_cpu(recordings, change):
+    cpu, given = fit_of(recordings, change, device="cpu")
+    gpu, _ = fit_of(recordings, change, device="cuda")
+    close = 1e-3 if change.get("dtype") == "float32" else 1e-6
+    np.testing.assert_allclose(learned(gpu), learned(cpu), atol=close)
+    assert gpu.score(recordings, **given) == pytest.approx(
+        cpu.score(recordings, **given), abs=close
+    )

@@ -54,7 +54,7 @@ FAMILIES = [
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("family", FAMILIES, ids=repr)
 def test_gradient_and_curvature_equal_direct_sums(family, masked, monkeypatch):
-    monkeypatch.setattr(panels, "CHUNK_VALUES", 64 * 12)  # several chunks
+    monkeypatch.setattr(panels, "CHUNK_BYTES", 8 * 64 * 12)  # several chunks
     monkeypatch.setattr(glm_mstep, "CURVATURE_VALUES", 64 * 10)
     panel, theta, gamma, noise, design, x, seen = problem(family, masked=masked)
 

@@ -411,6 +411,25 @@ def test_kmeans_starts_find_the_same_fit():
     assert one.objective_ == pytest.approx(two.objective_, rel=1e-4)
 
 
+@pytest.mark.parametrize("prior", ["none", "gaussian", "one_hot"])
+def test_warm_start_climbs_through_the_simpler_priors(prior, recordings):
+    one = HMMGLM(**{**OPTIONS, "n_init": 3}, prior=prior, init="warm").fit(recordings)
+    two = HMMGLM(**{**OPTIONS, "n_init": 3}, prior=prior).fit(recordings)
+
+    assert one.objective_trace_.sizes["start"] == (3 if prior == "none" else 1)
+    assert one.score(recordings) == pytest.approx(two.score(recordings), abs=2e-3)
+
+
+@pytest.mark.parametrize("observation", ["negative_binomial", "bernoulli"])
+def test_kmeans_starts_serve_every_family(observation, recordings):
+    x = [np.minimum(r.signal.to_numpy(), 1) for r in recordings]
+    options = {**OPTIONS, "link": None, "max_iter": 5}
+
+    model = HMMGLM(observation=observation, init="kmeans", **options).fit(x)
+
+    assert np.isfinite(model.score(x))
+
+
 # --- bad input -------------------------------------------------------------------
 
 

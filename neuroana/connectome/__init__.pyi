@@ -1,3 +1,5 @@
+from .coarsening import coarsen as coarsen
+from .coarsening import screen as screen
 from .differential_affinity import DifferentialAffinity as DifferentialAffinity
 from .dynamic_connectome import DynamicConnectome as DynamicConnectome
 from .dynamics import allegiance as allegiance

@@ -1,6 +1,7 @@
 """NWB both ways: our own recordings exactly, the files of others as they say."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -338,8 +339,18 @@ def test_file_that_ends_the_process_is_named(tmp_path, monkeypatch):
     with pytest.raises(CorruptFileError, match=r"a\.nwb.*signal 11"):
         read_nwb(path)
     (tmp_path / "ends.py").write_text("import time; time.sleep(60)")
-    monkeypatch.setattr(hdf5_probe, "SECONDS", 0.5)
+    monkeypatch.setattr(hdf5_probe, "PATIENCE", 0.1)
     with pytest.raises(CorruptFileError, match="no end of it"):
+        read_nwb(path)
+
+
+def test_loop_in_the_library_ends_by_its_cpu_time(tmp_path, monkeypatch):
+    text = Path(hdf5_probe.__file__).read_text().replace("import h5py", "while 1: pass")
+    (tmp_path / "loops.py").write_text(text)
+    monkeypatch.setattr(hdf5_probe, "__file__", str(tmp_path / "loops.py"))
+    monkeypatch.setattr(hdf5_probe, "SECONDS", 0.1)
+    path = write(new_file(), tmp_path / "a.nwb")
+    with pytest.raises(CorruptFileError, match="signal"):
         read_nwb(path)
 
 

@@ -36,10 +36,6 @@ GRIP = (
     "ieeg/pyneuromodulation_ecog_stn/sub-testsub/ses-EphysMedOff/ieeg/"
     "sub-testsub_ses-EphysMedOff_task-gripforce_run-0_ieeg.vhdr"
 )
-NODDI = "eeg_fmri/noddi_markers_sub32/derivatives/sub-32/eeg/sub-32_task-rest_eeg.vmrk"
-HAXBY = "fmri_4d/haxby_sub001_runs01-08/sub001"
-RUN = f"{HAXBY}/BOLD/task001_run001"
-MUSE = "eeg/muse_p300/visual__P300__subject1__session1__data_2017-02-04-15_45_13.csv"
 ABIDE = "fmri_roi/abide_cc200_adults/cc200"
 FISH = "calcium/zebrafish_tectum_20151104/zf_20151104-f1_activity_matrix.csv.gz"
 

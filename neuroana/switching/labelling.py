@@ -15,7 +15,7 @@ def shapes_of(model, observed):
     n_basis = (observed.design.shape[1] - 1 - n_inputs) // n_units
     k = model.n_states
     noise = {
-        "negative_binomial": (1, n_units),
+        "negative_binomial": (n_units,),
         "gaussian": (k, n_units)
         if model.covariance == "diag"
         else (k, n_units, n_units),

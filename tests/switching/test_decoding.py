@@ -7,7 +7,7 @@ import pytest
 
 from neuroana.core.errors import ShapeError
 from neuroana.switching import HMMGLM, RawHistory, simulate_hmm_glm
-from neuroana.switching.forward_backward import smooth
+from neuroana.switching.forward_backward import has_numba, smooth
 from neuroana.switching.state_sampling import sample_paths
 
 
@@ -103,7 +103,7 @@ def test_filter_step_names_what_is_missing(model):
         model.filter_step(None, np.zeros(5))
 
 
-@pytest.mark.parametrize("method", ["compiled", "numpy"])
+@pytest.mark.parametrize("method", ["compiled"] * has_numba() + ["numpy"])
 @pytest.mark.parametrize("varying", [False, True])
 def test_sampled_paths_follow_the_posterior(method, varying):
     rng = np.random.default_rng(0)
@@ -123,6 +123,7 @@ def test_sampled_paths_follow_the_posterior(method, varying):
     np.testing.assert_allclose(xi / 20_000, found.xi_sum, rtol=0.05)
 
 
+@pytest.mark.skipif(not has_numba(), reason="numba is not there")
 def test_both_ways_to_sample_agree():
     rng = np.random.default_rng(0)
     filtered, a = rng.dirichlet(np.ones(4), 50), rng.dirichlet(np.ones(4), 4)

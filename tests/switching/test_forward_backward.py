@@ -297,3 +297,39 @@ def test_blocked_scan_copes_with_uneven_lengths():
 def test_smooth_rejects_shapes_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         smooth(*arguments)
+
+
+@pytest.mark.skipif(not has_numba(), reason="numba is not there")
+def test_smooth_makes_nothing_of_bins_by_states_by_states():
+    import tracemalloc
+
+    n_bins, n_states = 5000, 30
+    loglik = np.random.default_rng(0).standard_normal((n_bins, n_states))
+    a = np.full((n_states, n_states), 1 / n_states)
+    smooth(loglik[:10], a, a[0], method="compiled")  # compile
+
+    tracemalloc.start()
+    smooth(loglik, a, a[0], method="compiled")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 6 * loglik.nbytes < 8 * n_bins * n_states**2
+
+
+@pytest.mark.skipif(not has_numba(), reason="numba is not there")
+def test_smooth_keeps_to_its_time():
+    """Thirty sequences of 2000 bins, five states: a few milliseconds."""
+    import time
+
+    loglik = np.random.default_rng(0).standard_normal((60_000, 5))
+    a = np.full((5, 5), 0.005) + 0.975 * np.eye(5)
+    given = loglik, a, np.full(5, 0.2), [2000] * 30
+    smooth(*given)
+
+    spent = []
+    for _ in range(5):
+        begin = time.process_time()
+        smooth(*given)
+        spent.append(time.process_time() - begin)
+
+    assert min(spent) < 0.06

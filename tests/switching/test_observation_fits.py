@@ -267,3 +267,5 @@ def test_fits_come_back_from_files_and_can_sample(options, tmp_path):
 
     assert back.score(x.astype(float)) == model.score(x.astype(float))
     assert np.isfinite(back.score(made.signal.to_numpy()))
+    again = HMMGLM(2, **options, init=back, max_iter=2).fit(x.astype(float))
+    assert again.objective_trace_[0, 0] == pytest.approx(model.objective_, rel=1e-6)

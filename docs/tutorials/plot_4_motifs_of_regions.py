@@ -27,9 +27,10 @@ print(rest.signal.sizes)
 # Two kinds of affinity
 # ---------------------
 # ``"phase"``: the cosine of the phase difference, where it is positive.
-# ``"window_corr"``: correlation in a Gaussian window of the width `sigma`, where it is positive. Both give
-# a value for every pair at every volume. For EEG and iEEG take envelopes first
-# (:func:`neuroana.signal.envelope`), and use the derivative kernels or windows on them.
+# ``"window_corr"``: correlation in a Gaussian window of the width `sigma`, where it is
+# positive. Both give a value for every pair at every volume. For EEG and iEEG take
+# envelopes first (:func:`neuroana.signal.envelope`), and use the derivative kernels or
+# windows on them.
 
 from neuroana.connectome import DifferentialAffinity, NonNegativeCP
 

@@ -305,7 +305,8 @@ def top_length(graph: Graph, pairs: np.ndarray) -> float:
         n_cells = n_top * (n_top + 1) / 2
         total += float(log_binomial(n_cells + graph.n_edges - 1, graph.n_edges))
     if graph.family != "log-normal":
-        total += float(law(of_totals(graph), max(n_pairs, 1), graph.total, graph.least))
+        n_pairs = max(n_pairs, 1)
+        total += float(law(of_totals(graph), n_pairs, graph.total, graph.least))
     return total
 
 

@@ -178,7 +178,7 @@ def nest(graph: Graph, labels: np.ndarray, *, max_levels: int = 6) -> list[np.nd
 
 
 def merged(graph: Graph, sums) -> np.ndarray:
-    """Groups of groups of shortest description, by greedy merges; one each if none pays.
+    """Groups of groups of shortest description by greedy merges; one each if none pays.
 
     The longest hierarchy is compared with having no further level at all.
     """

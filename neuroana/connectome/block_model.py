@@ -281,7 +281,7 @@ def level_sums(graph: Graph, labels: np.ndarray):
 
 
 def level_length(graph: Graph, n, e, x, c) -> float:
-    """What a level of groups of sizes n adds: e edges, x weight, c block pairs below."""
+    """What a level with group sizes n adds: e edges, x weight, c block pairs."""
     upper = np.triu_indices(len(n))
     cells = np.outer(n, n).astype(float)
     cells[np.diag_indices(len(n))] = n * (n + 1) / 2

@@ -6,6 +6,7 @@ from .dynamics import allegiance as allegiance
 from .dynamics import flexibility as flexibility
 from .dynamics import promiscuity as promiscuity
 from .dynamics import recruitment as recruitment
+from .lfr import simulate_lfr as simulate_lfr
 from .matching import factor_match_score as factor_match_score
 from .motif_communities import MotifCommunities as MotifCommunities
 from .non_negative_cp import NonNegativeCP as NonNegativeCP

@@ -11,6 +11,9 @@ from neuroana.core.store import read_netcdf
 from neuroana.workflow import default_config, read_config
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
 def study(folder, n_recordings):
     (folder / "data").mkdir(parents=True, exist_ok=True)
     recordings, _ = simulate_motifs(n_neurons=10, n_samples=120, random_state=0,

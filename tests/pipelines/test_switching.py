@@ -18,6 +18,7 @@ from neuroana.core.store import read_netcdf, read_tree
 from neuroana.workflow import default_config, pipelines_folder, read_config
 
 
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {
     "fit": {"n_states": 2, "n_init": 2, "history": None, "max_iter": 20},
@@ -122,7 +123,6 @@ def test_run_goes_from_files_to_a_report_and_then_has_nothing_to_do(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_numbers_of_states_and_folds_are_jobs_and_subjects_have_their_own(tmp_path):
     config = study(tmp_path, 2)
     config["pool"] = "subject"

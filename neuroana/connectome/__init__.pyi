@@ -1,7 +1,16 @@
+from .coarsening import coarsen as coarsen
+from .coarsening import screen as screen
 from .differential_affinity import DifferentialAffinity as DifferentialAffinity
+from .dynamic_connectome import DynamicConnectome as DynamicConnectome
+from .dynamics import allegiance as allegiance
+from .dynamics import flexibility as flexibility
+from .dynamics import promiscuity as promiscuity
+from .dynamics import recruitment as recruitment
+from .lfr import simulate_lfr as simulate_lfr
 from .matching import factor_match_score as factor_match_score
 from .motif_communities import MotifCommunities as MotifCommunities
 from .non_negative_cp import NonNegativeCP as NonNegativeCP
+from .nulls import null_test as null_test
 from .operators import AffinityOperator as AffinityOperator
 from .plots import plot_atlas as plot_atlas
 from .plots import plot_communities as plot_communities

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from neuroana.core.checks import message
-from neuroana.core.contract import is_recording
+from neuroana.core.contract import check, good_samples, is_recording, label_of
 from neuroana.core.errors import DataWarning, ParameterError, SchemaError, ShapeError
 from neuroana.core.recording import events_of
 from neuroana.core.recordings import Recordings
@@ -26,8 +26,8 @@ class Animal:
     Attributes
     ----------
     name : str
-    x : ndarray (time, neuron)
-        NaN where missing.
+    x : ndarray (time, neuron), or DataArray
+        NaN where missing. A DataArray is on disk, and is read stretch by stretch.
     names : ndarray (neuron,)
     time : ndarray (time,)
         Seconds, regular.
@@ -39,6 +39,7 @@ class Animal:
     names: np.ndarray
     time: np.ndarray
     events: pd.DataFrame | None = None
+    good: np.ndarray | None = None
 
     @property
     def dt(self) -> float:
@@ -76,6 +77,8 @@ class Group:
 
     def spread(self, animal: Animal, values: np.ndarray) -> np.ndarray:
         """Columns of one animal on the union; NaN where it has no such neuron."""
+        if np.array_equal(animal.names, self.names):
+            return values
         out = np.full((len(values), len(self.names)), np.nan, dtype=values.dtype)
         out[:, self.columns(animal)] = values
         return out
@@ -134,7 +137,7 @@ def unique_names(animals: list[Animal]) -> list[Animal]:
     if len(set(names)) == len(names):
         return animals
     return [
-        Animal(f"{a.name}-{i}", a.x, a.names, a.time, a.events)
+        Animal(f"{a.name}-{i}", a.x, a.names, a.time, a.events, a.good)
         for i, a in enumerate(animals)
     ]
 
@@ -144,6 +147,8 @@ def one_animal(item: Any, number: int, rate: float | None) -> tuple[Animal, str,
     events = events_of(item) if is_recording(item) and "onset" in item else None
     if getattr(item, "dtype", None) is not None and np.dtype(item.dtype).kind == "O":
         raise TypeError(message(f"X[{number}]", "numbers", "dtype object"))
+    if is_recording(item) and item["signal"].chunks is not None:
+        return on_disk(item, events)
     parts = as_sequences(item)
     if len(parts) != 1:
         raise ShapeError(
@@ -188,6 +193,31 @@ def one_animal(item: Any, number: int, rate: float | None) -> tuple[Animal, str,
         time = time / rate
     time, x = regular(time, x, name)
     return Animal(name, x, parts.names, time, events), parts.dim, parts.coords
+
+
+def on_disk(ds: xr.Dataset, events) -> tuple[Animal, str, dict]:
+    """A recording that is not in memory: checked by its labels, read later."""
+    check(ds)
+    signal, name = ds["signal"], label_of(ds)
+    dim = str(signal.dims[1])
+    time = ds["time"].to_numpy()
+    steps = np.diff(time)
+    if np.abs(steps / np.median(steps) - 1.0).max(initial=0.0) > 1e-3:
+        raise SchemaError(
+            message(
+                f"{name}: 'time'",
+                "equal steps in a recording on disk",
+                f"steps from {steps.min():.4g} to {steps.max():.4g} s",
+                "put it on a regular clock with neuroana.signal.resample",
+            )
+        )
+    coords = {
+        str(k): c.to_numpy()
+        for k, c in ds.coords.items()
+        if c.dims == (dim,) and k != dim
+    }
+    names = ds[dim].to_numpy()
+    return Animal(name, signal, names, time, events, good_samples(ds)), dim, coords
 
 
 def regular(

@@ -266,31 +266,47 @@ def nested_description_length(graph: Graph, levels: list[np.ndarray]) -> float:
     """
     levels = [np.unique(b, return_inverse=True)[1].reshape(-1) for b in levels]
     total = description_length(graph, levels[0], totals=False)
-    sums = block_sums(graph, levels[0])
-    edges, weights = sums[0], sums[1]
-    pairs = (edges > 0.5).astype(float)
+    sums = level_sums(graph, levels[0])
     for b in levels[1:]:
-        n = np.bincount(b)
-        upper = np.triu_indices(len(n))
-        e, x, c = (grouped(v, b) for v in (edges, weights, pairs))
-        cells = np.outer(n, n).astype(float)
-        cells[np.diag_indices(len(n))] = n * (n + 1) / 2
-        total += log(len(b)) + float(log_binomial(len(b) - 1, len(n) - 1))
-        total += lgamma(len(b) + 1) - float(gammaln(n + 1).sum())
-        if graph.edges:
-            total += float(log_binomial(cells + e - 1, e)[upper].sum())
-        if graph.family != "log-normal":
-            some = c > 0.5
-            found = law(of_totals(graph), np.where(some, c, 1.0), x, graph.least)
-            total += float(np.where(some, found, 0.0)[upper].sum())
-        edges, weights, pairs = e, x, (e > 0.5).astype(float)
-    n_top = len(np.unique(levels[-1]))
-    n_pairs = int(np.triu(pairs).sum())
+        sums = tuple(grouped(v, b) for v in sums)
+        total += level_length(graph, np.bincount(b), *sums)
+        sums = (*sums[:2], (sums[0] > 0.5).astype(float))
+    return total + top_length(graph, sums[2])
+
+
+def level_sums(graph: Graph, labels: np.ndarray):
+    """Edges, weights and presence of edges of every block pair."""
+    sums = block_sums(graph, labels)
+    return sums[0], sums[1], (sums[0] > 0.5).astype(float)
+
+
+def level_length(graph: Graph, n, e, x, c) -> float:
+    """What a level with group sizes n adds: e edges, x weight, c block pairs."""
+    upper = np.triu_indices(len(n))
+    cells = np.outer(n, n).astype(float)
+    cells[np.diag_indices(len(n))] = n * (n + 1) / 2
+    below = int(n.sum())
+    total = log(below) + float(log_binomial(below - 1, len(n) - 1))
+    total += lgamma(below + 1) - float(gammaln(n + 1).sum())
+    if graph.edges:
+        total += float(log_binomial(cells + e - 1, e)[upper].sum())
+    if graph.family != "log-normal":
+        some = c > 0.5
+        found = law(of_totals(graph), np.where(some, c, 1.0), x, graph.least)
+        total += float(np.where(some, found, 0.0)[upper].sum())
+    return total
+
+
+def top_length(graph: Graph, pairs: np.ndarray) -> float:
+    """Flat terms for the groups of the topmost level."""
+    n_top, n_pairs = len(pairs), int(np.triu(pairs).sum())
+    total = 0.0
     if graph.edges:
         n_cells = n_top * (n_top + 1) / 2
         total += float(log_binomial(n_cells + graph.n_edges - 1, graph.n_edges))
     if graph.family != "log-normal":
-        total += float(law(of_totals(graph), max(n_pairs, 1), graph.total, graph.least))
+        n_pairs = max(n_pairs, 1)
+        total += float(law(of_totals(graph), n_pairs, graph.total, graph.least))
     return total
 
 

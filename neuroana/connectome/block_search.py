@@ -12,7 +12,10 @@ import numpy as np
 from neuroana.connectome.block_model import (
     Graph,
     block_sums,
-    nested_description_length,
+    grouped,
+    level_length,
+    level_sums,
+    top_length,
 )
 from neuroana.connectome.block_moves import (
     EPS,
@@ -163,28 +166,49 @@ def nest(graph: Graph, labels: np.ndarray, *, max_levels: int = 6) -> list[np.nd
         not kept.
     """
     levels = [np.unique(labels, return_inverse=True)[1].reshape(-1)]
-    length = nested_description_length(graph, levels)
+    sums = level_sums(graph, levels[0])
     while len(levels) < max_levels and levels[-1].max() > 1:
-        n = int(levels[-1].max()) + 1
-        best = np.arange(n)
-        found = nested_description_length(graph, [*levels, best])
-        trial = best.copy()
-        while trial.max() > 0:
-            options = []
-            for r in range(trial.max() + 1):
-                for s in range(r + 1, trial.max() + 1):
-                    b = np.where(trial == s, r, trial)
-                    b = np.unique(b, return_inverse=True)[1].reshape(-1)
-                    value = nested_description_length(graph, [*levels, b])
-                    options.append((value, r, s, b))
-            value, _, _, trial = min(options, key=lambda o: o[:3])
-            if value < found - EPS:
-                found, best = value, trial.copy()
-        if found >= length - EPS or best.max() == 0 or best.max() + 1 == n:
+        best = merged(graph, sums)
+        if best.max() == 0 or best.max() + 1 == len(best):
             break
         levels.append(best)
-        length = found
+        sums = tuple(grouped(v, best) for v in sums)
+        sums = (*sums[:2], (sums[0] > 0.5).astype(float))
     return levels
+
+
+def merged(graph: Graph, sums) -> np.ndarray:
+    """Groups of groups of shortest description by greedy merges; one each if none pays.
+
+    The longest hierarchy is compared with having no further level at all.
+    """
+    n = len(sums[0])
+    labels = np.arange(n)
+    shortest, best = top_length(graph, sums[2]), labels
+    sizes, own = np.ones(n, dtype=int), sums
+    while len(sizes) > 1:
+        options = []
+        for r in range(len(sizes)):
+            for s in range(r + 1, len(sizes)):
+                b = joined(len(sizes), r, s)
+                trial = tuple(grouped(v, b) for v in own)
+                size = np.bincount(b, sizes).astype(int)
+                length = level_length(graph, size, *trial)
+                options.append((length + top_length(graph, trial[0] > 0.5), r, s))
+        length, r, s = min(options)
+        b = joined(len(sizes), r, s)
+        own = tuple(grouped(v, b) for v in own)
+        sizes, labels = np.bincount(b, sizes).astype(int), b[labels]
+        if length < shortest - EPS:
+            shortest, best = length, labels
+    return best
+
+
+def joined(n: int, r: int, s: int) -> np.ndarray:
+    """Labels of n groups of which s > r goes into r."""
+    b = np.arange(n) - (np.arange(n) > s)
+    b[s] = r
+    return b
 
 
 def levels_of_nodes(levels: list[np.ndarray]) -> np.ndarray:

@@ -8,14 +8,18 @@
 | z      | (T, N) | d / s                                                     |
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
+
+from neuroana.core.checks import message
+from neuroana.core.errors import ParameterError
 
 
 FLOOR = 1e-3  # of the median scale: what a quiet neuron is divided by at least
 CONSTANT = 1e-9  # of the median scale: below it a trace does not change at all
+COLUMNS = 256  # taken together where medians are made
 MANY = 0.2  # share of neurons with MAD zero above which all are scaled by std
 
 
@@ -105,11 +109,14 @@ def robust_scale(d: np.ndarray, method: str | None = "mad") -> Scale:
     >>> robust_scale(d).is_constant.tolist()
     [False, False, True]
     """
-    seen = np.isfinite(d).any(axis=0)
     std, mad = np.zeros(d.shape[1]), np.zeros(d.shape[1])
-    std[seen] = np.nanstd(d[:, seen], axis=0)
-    centre = np.nanmedian(d[:, seen], axis=0)
-    mad[seen] = 1.4826 * np.nanmedian(np.abs(d[:, seen] - centre), axis=0)
+    for first in range(0, d.shape[1], COLUMNS):
+        block = d[:, first : first + COLUMNS]
+        seen = np.isfinite(block).any(axis=0)
+        at, block = first + np.flatnonzero(seen), block[:, seen]
+        std[at] = np.nanstd(block, axis=0, dtype=np.float64)
+        centre = np.nanmedian(block, axis=0)
+        mad[at] = 1.4826 * np.nanmedian(np.abs(block - centre), axis=0)
     typical = np.median(std[std > 0]) if (std > 0).any() else 0.0
     is_constant = std <= CONSTANT * typical
     alive = ~is_constant
@@ -122,8 +129,61 @@ def robust_scale(d: np.ndarray, method: str | None = "mad") -> Scale:
     return Scale(np.maximum(scale, floor), is_constant, by_std)
 
 
-def runs(x: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Start and stop of each stretch of rows with the same pattern of NaN."""
-    missing = np.isnan(x)
-    edges = np.flatnonzero((missing[1:] != missing[:-1]).any(axis=1)) + 1
-    yield from zip([0, *edges], [*edges, len(x)])
+def stream_derivative(
+    signal: xr.DataArray,
+    good: np.ndarray,
+    dt: float,
+    *,
+    method: str = "gaussian",
+    sigma: float = 0.75,
+    dtype: str = "float32",
+    megabytes: float = 64.0,
+) -> np.ndarray:
+    """As :func:`derivative`, reading a signal (time, neuron) stretch by stretch.
+
+    A stretch is read with the samples that the kernel reaches beyond it; the traces
+    are never in memory as a whole, the derivative is.
+
+    Parameters
+    ----------
+    signal : DataArray (time, neuron)
+        On disk or in memory.
+    good : ndarray of bool (time,)
+    dt, method, sigma
+        As in :func:`derivative`.
+    megabytes : float
+        Size of a stretch.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(300, 2))
+    >>> signal = xr.DataArray(x, dims=("time", "neuron"))
+    >>> good = np.ones(300, dtype=bool)
+    >>> found = stream_derivative(signal, good, 0.5, dtype="float64", megabytes=1e-3)
+    >>> bool(np.allclose(found, derivative(x, 0.5)))
+    True
+    """
+    kernel = kernel_of(method, sigma, dt)
+    radius = len(kernel) // 2
+    n_time, n_neurons = signal.shape
+    out = np.empty((n_time, n_neurons), dtype=dtype)
+    step = max(2 * radius + 1, int(megabytes * 2**20 / (8 * n_neurons)))
+    for first in range(0, n_time, step):
+        stop = min(first + step, n_time)
+        low, high = max(first - radius, 0), min(stop + radius, n_time)
+        x = signal[low:high].to_numpy().astype(np.float64)
+        if np.isinf(x).any():
+            t, i = np.argwhere(np.isinf(x))[0]
+            raise ParameterError(
+                message(
+                    "signal",
+                    "finite values",
+                    f"{x[t, i]} at sample {low + t}, column {i}",
+                    "mark missing samples with NaN",
+                )
+            )
+        x[~good[low:high]] = np.nan
+        before, after = radius - (first - low), radius - (high - stop)
+        x = np.pad(x, ((before, after), (0, 0)), mode="symmetric")
+        out[first:stop] = correlate(x, kernel / dt)
+    return out

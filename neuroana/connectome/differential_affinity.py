@@ -17,7 +17,11 @@ from neuroana.connectome.affinity import (
 )
 from neuroana.connectome.alignment import interpolate, stimulus_clock
 from neuroana.connectome.animals import Animal, Group, gather
-from neuroana.connectome.derivative import derivative, kernel_of, robust_scale
+from neuroana.connectome.derivative import (
+    derivative,
+    robust_scale,
+    stream_derivative,
+)
 from neuroana.connectome.tensors import TensorSizeError, label
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import DataWarning, ParameterError, SchemaError
@@ -263,7 +267,7 @@ class DifferentialAffinity(TransformerMixin, Estimator):
                 },
                 name="scale",
             )
-        return group, [z[:, alive] for z in ready]
+        return group, ready if alive.all() else [z[:, alive] for z in ready]
 
     def _check_length(self, animal: Animal):
         n_samples, dt = len(animal.x), animal.dt if len(animal.x) > 1 else np.inf
@@ -279,19 +283,25 @@ class DifferentialAffinity(TransformerMixin, Estimator):
 
     def _scaled(self, animal: Animal):
         """z, its scale and which columns never change."""
+        lazy = isinstance(animal.x, xr.DataArray)
         if self.kind in ("window_corr", "phase"):
-            found = robust_scale(animal.x, None)
-            z = animal.x.copy()
+            x = animal.x
+            if lazy:
+                x = np.where(animal.good[:, None], x.to_numpy(), np.nan)
+            found = robust_scale(x, None)
+            z = np.where(found.is_constant, np.nan, x)
+            return z, found, found.is_constant & np.isfinite(x).any(axis=0)
+        options = {"method": self.derivative, "sigma": self.sigma}
+        if lazy:
+            z = stream_derivative(animal.x, animal.good, animal.dt, dtype=self.dtype,
+                                  **options)  # fmt: skip
         else:
-            d = derivative(animal.x, animal.dt, method=self.derivative,
-                           sigma=self.sigma)  # fmt: skip
-            found = robust_scale(d, self.scale)
-            z = d / found.scale
-        seen = np.isfinite(animal.x).any(axis=0)
+            z = derivative(animal.x, animal.dt, **options)
+        found = robust_scale(z, self.scale)
+        seen = np.isfinite(z).any(axis=0)
+        z /= found.scale.astype(z.dtype)
         z[:, found.is_constant] = np.nan
-        if self.kind not in ("window_corr", "phase"):
-            z = z.astype(self.dtype)
-        return z, found, found.is_constant & seen
+        return z.astype(self.dtype, copy=False), found, found.is_constant & seen
 
     def _on_one_clock(self, group: Group, ready):
         """Derivatives on the clock of the stimuli, and what stands on it."""
@@ -417,8 +427,3 @@ def smoothed(a: np.ndarray, sigma_samples: float) -> np.ndarray:
     weight = gaussian_filter1d(known.astype(a.dtype), sigma_samples, axis=0)
     total = gaussian_filter1d(np.where(known, a, 0.0), sigma_samples, axis=0)
     return np.where(known, total / np.where(weight > 0, weight, 1.0), np.nan)
-
-
-def radius_of(method: str, sigma: float, dt: float) -> int:
-    """Samples that a derivative reaches to either side."""
-    return len(kernel_of(method, sigma, dt)) // 2

@@ -128,7 +128,10 @@ def make_operator(group, parts, kind, layout, along, attrs) -> AffinityOperator:
     coords |= {k: ("neuron", v) for k, v in group.coords.items()}
     if layout == "aligned":
         dims: tuple[str, ...] = ("time", "neuron", "animal")
-        values = np.stack([z for _, z in parts], axis=2)
+        several = len(parts) > 1
+        values = (
+            np.stack([z for _, z in parts], 2) if several else parts[0][1][..., None]
+        )
         coords |= {"time": parts[0][0], "animal": names}
         coords |= {k: ("time", v) for k, v in along.items()}
     else:
@@ -155,6 +158,12 @@ def operator_problem(op: AffinityOperator, model):
     if model.layout == "single" and len(set(np.atleast_1d(op.dataset["animal"]))) > 1:
         raise SchemaError(message("layout 'single'", "one animal", "several"))
     symmetric = model.layout == "symmetric"
+    forecast(
+        bytes_of_fit(z.shape, model, symmetric=symmetric),
+        f"NonNegativeCP of {z.shape[1]} neurons",
+        fix="use layout='symmetric', which has no pair factors; fewer restarts; or "
+        "fewer neurons (neuroana.connectome.screen, coarsen)",
+    )
     kind = NeuronProducts if symmetric else PairProducts
     products = kind(np.moveaxis(z, 2, 0), op.kind, dtype=model.dtype)
     labels = empty_labels(op, model.layout)
@@ -162,6 +171,19 @@ def operator_problem(op: AffinityOperator, model):
               "lazy": 1}  # fmt: skip
     single = products.data.n_animals == 1
     return Problem(products, labels, single, report)
+
+
+def bytes_of_fit(shape, model, *, symmetric: bool) -> int:
+    """Peak memory of a fit from derivatives (time, neuron, animal)."""
+    n_time, n_neurons, n_animals = shape
+    size = np.dtype(model.dtype).itemsize
+    n_models = model.n_init * (model.rank + int(model.baseline))
+    if symmetric:
+        return 4 * size * (n_time * n_neurons + n_models * (n_time + n_neurons))
+    n_pairs = n_neurons * (n_neurons - 1) // 2
+    batch = min(n_models, max(1, int(ROOM / (size * n_pairs))))
+    at_once = n_models * n_pairs + 3 * batch * n_pairs * n_animals + 2 * n_neurons**2
+    return size * (at_once + 4 * n_time * n_neurons * n_animals) + 16 * n_pairs
 
 
 def refuse_options(model) -> None:

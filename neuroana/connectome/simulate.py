@@ -40,7 +40,7 @@ def simulate_motifs(
     regime_samples : int
         Length of a visit.
     snr_db : float
-        Of the differences from sample to sample.
+        Of the differences from sample to sample, the same for every neuron.
     n_animals : int
     missing : float
         Share of the neurons that each animal lacks.
@@ -104,8 +104,8 @@ def group_traces(rng, membership, regime, n_groups, snr_db):
     drive = np.take_along_axis(steps, membership[regime], axis=1) * gain
     signal = gaussian_filter1d(np.cumsum(drive, axis=0), 2.0, axis=0)
     noise = gaussian_filter1d(rng.standard_normal(signal.shape), 2.0, axis=0)
-    power = np.diff(signal, axis=0).var() / 10 ** (snr_db / 10)
-    return signal + noise * np.sqrt(power / np.diff(noise, axis=0).var())
+    power = np.diff(signal, axis=0).var(axis=0) / 10 ** (snr_db / 10)
+    return signal + noise * np.sqrt(power / np.diff(noise, axis=0).var(axis=0))
 
 
 def simulate_tensor(

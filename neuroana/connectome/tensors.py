@@ -286,7 +286,7 @@ def concatenated(X: xr.DataArray) -> xr.DataArray:
         attrs=X.attrs, coords={**pairs, **along},
     )  # fmt: skip
     if n_animals == 1:
-        return out
+        return out.assign_coords(animal=animals_of(X)[0])
     return out.assign_coords(animal=("time", np.repeat(animals_of(X), n_time)))
 
 

@@ -156,10 +156,18 @@ def write_netcdf(
             data.to_netcdf(part, engine="h5netcdf", encoding=nodes)
         else:
             data.to_netcdf(part, engine="h5netcdf", encoding=_encoding(data, encoding))
-        digest = _sha256(part, part.stat().st_size)
-        with open(part, "ab") as file:
-            file.write(_TRAILER + digest.encode())
+        seal(part)
     return Path(path)
+
+
+def seal(path: Path) -> None:
+    """Append the checksum that :func:`verify` compares; HDF5 does not see it.
+
+    A program that opens the file for writing takes it off again.
+    """
+    digest = _sha256(path, path.stat().st_size)
+    with open(path, "ab") as file:
+        file.write(_TRAILER + digest.encode())
 
 
 def _encoding(

@@ -16,6 +16,7 @@ import pandas as pd
 from neuroana.core.checks import did_you_mean, message
 from neuroana.core.errors import CorruptFileError, ParameterError
 from neuroana.io.files import check_file, open_text, reading, suffix_of
+from neuroana.io.hdf5_probe import probe
 from neuroana.io.mat5 import check_mat5, is_hdf5
 
 
@@ -178,6 +179,8 @@ def _load(path: Path, name: str) -> np.ndarray:
     import h5py
 
     with h5py.File(path, "r") as file:
+        if file[name].dtype.hasobject:
+            probe(path)
         array = file[name][()]
     array = np.asarray(array)
     if array.dtype.kind in "SO":

@@ -77,6 +77,23 @@ def refuse_raw(folder: str | Path) -> Path:
     return folder
 
 
+def _refuse_others(folder: Path) -> None:
+    """Raise if a folder is the dataset of another program (fMRIPrep's, say)."""
+    if not (folder / DESCRIPTION).is_file():
+        return
+    makers = _description(folder / DESCRIPTION).get("GeneratedBy") or [{}]
+    names = [m.get("Name") for m in makers if isinstance(m, dict)]
+    if "neuroana" not in names:
+        raise ParameterError(
+            message(
+                str(folder),
+                "a folder of its own",
+                f"the dataset of {', '.join(str(n) for n in names)}",
+                f"write to {folder.with_name('neuroana')} or elsewhere",
+            )
+        )
+
+
 def _description(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -90,6 +107,7 @@ def write_derivatives(
 ) -> list[Path]:
     """Write the parts of a result as a derivatives dataset; return its tables."""
     pipeline = name or folder.name
+    _refuse_others(folder)
     write_json(
         {
             "Name": pipeline,

@@ -51,6 +51,15 @@ def check_file(path: str | Path) -> Path:
         raise ParameterError(
             message(str(path), "a file", "a folder", "name one file inside it")
         )
+    if path.is_symlink() and not path.exists():
+        raise ParameterError(
+            message(
+                str(path),
+                "a file with its content",
+                "a link to content that is not here",
+                "fetch it, with 'datalad get' or 'git annex get'",
+            )
+        )
     if not path.exists():
         raise ParameterError(
             message(str(path), "an existing file", "nothing there", "correct the path")

@@ -16,7 +16,8 @@ from typing import Any
 from neuroana.core.checks import message
 from neuroana.core.errors import CorruptFileError, DataWarning
 from neuroana.io.files import reading, report_truncated, suffix_of
-from neuroana.io.mat5 import check_mat5
+from neuroana.io.hdf5_probe import probe
+from neuroana.io.mat5 import check_mat5, is_hdf5
 
 
 BDF_MAGIC = b"\xffBIOSEMI"
@@ -257,6 +258,8 @@ def _gunzipped(path: Path) -> int:
 
 def _check_set(path: Path, on_truncated: str) -> int:
     check_mat5(path)
+    if is_hdf5(path):
+        probe(path)
     return 0
 
 

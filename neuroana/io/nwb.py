@@ -23,8 +23,10 @@ from neuroana.core.errors import (
 )
 from neuroana.core.provenance import record
 from neuroana.core.recording import check, clock, from_array, with_events
+from neuroana.core.store import verify
 from neuroana.io.clocks import regular_clock
 from neuroana.io.files import check_file, reading
+from neuroana.io.hdf5_probe import probe
 from neuroana.io.lazy import LazyArray, lazy_variable
 from neuroana.io.nwb_tables import columns_of, events_from, restored
 from neuroana.io.spike_counts import bin_spikes, check_bin_width
@@ -93,6 +95,9 @@ def read_nwb(
         Volts for an electrical series, ``dF/F`` out of a ``DfOverF``, counts for
         units.
 
+    A file of another program is first opened by a child process, since a damaged one
+    can end the process that reads it; one of :func:`to_nwb` has a checksum instead.
+
     Raises
     ------
     CorruptFileError
@@ -119,6 +124,8 @@ def read_nwb(
     given |= {"start": start, "stop": stop, "events": events}
     if modality is not None:
         check_choice("modality", modality, KINDS)
+    if not verify(path):
+        probe(path)
     with reading(path, "an NWB file"), NWBHDF5IO(path, "r") as file:
         content = file.read()
         try:

@@ -14,7 +14,7 @@ from neuroana.core.contract import ENTITIES, is_recording, label_of
 from neuroana.core.frames import tidy
 from neuroana.core.provenance import plain
 from neuroana.io.nwb_tables import MODULE
-from neuroana.io.nwb_writing import empty_file, to_nwb, write_file
+from neuroana.io.nwb_writing import empty_file, packed, to_nwb, write_file
 
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -85,7 +85,7 @@ def _series(name: str, part: xr.DataArray) -> Any:
     facts = {"dims": list(part.dims), "labels": labels}
     return TimeSeries(
         name=name,
-        data=part.to_numpy(),
+        data=packed(part.to_numpy()),
         unit=str(part.attrs.get("units", "1")),
         timestamps=part["time"].to_numpy().astype(np.float64),
         description=json.dumps(facts, ensure_ascii=False)[:60_000],

@@ -16,7 +16,7 @@ from neuroana.core.contract import check, good_samples, good_spans, label_of
 from neuroana.core.errors import SchemaError
 from neuroana.core.provenance import plain
 from neuroana.core.recording import clock, events_of, space_dim
-from neuroana.core.store import atomic_path
+from neuroana.core.store import atomic_path, seal
 from neuroana.io.nwb_tables import MARK, MODULE
 from neuroana.io.spike_counts import spike_times
 
@@ -80,13 +80,14 @@ def to_nwb(rec: xr.Dataset, path: str | Path) -> Path:
 
 
 def write_file(content: Any, path: str | Path) -> Path:
-    """Write an NWB file that is in memory, atomically."""
+    """Write an NWB file that is in memory, atomically, with its checksum."""
     from pynwb import NWBHDF5IO
 
     with atomic_path(path) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The file path provided")  # it ends in .part
         with NWBHDF5IO(part, "w") as file:
             file.write(content)
+        seal(part)
     return Path(path)
 
 
@@ -104,6 +105,15 @@ def empty_file(label: str, measured: str | None, notes: str, subject: Any) -> An
         file_create_date=start.to_pydatetime(),
         notes=notes,
         subject=Subject(subject_id=str(subject)) if subject else None,
+    )
+
+
+def packed(values: np.ndarray) -> Any:
+    """Samples in compressed chunks, each with a checksum that HDF5 verifies."""
+    from hdmf.backends.hdf5 import H5DataIO
+
+    return H5DataIO(
+        values, compression="gzip", compression_opts=4, shuffle=True, fletcher32=True
     )
 
 
@@ -128,7 +138,7 @@ def _content(rec: xr.Dataset) -> Any:
     _add_table(own, "signals", _coords(rec, space))
     if along_time := _coords(rec, "time"):
         _add_table(own, "samples", along_time)
-    options = {"data": rec["signal"].to_numpy(), **_clock(rec)}
+    options = {"data": packed(rec["signal"].to_numpy()), **_clock(rec)}
     if kind in ("eeg", "ieeg"):
         content.add_acquisition(_electrical(content, rec, options))
     elif kind == "calcium":

@@ -63,7 +63,7 @@ def read_worm(folder, name, labels):
             best[label] = (int(column), sure)
     names = sorted(best)
     with h5py.File(folder / f"{name}-data.h5") as file:
-        traces = file["gcamp/trace_array"][:, [best[n][0] for n in names]]
+        traces = file["gcamp/trace_array"][:][:, [best[n][0] for n in names]]
         time = file["timing/timestamp_confocal"][:]
         reversal = file["behavior/reversal_vec"][:]
     time = time - time[0]

@@ -215,6 +215,13 @@ def nwb(folder, rng):
     return Sample(path, path.stat().st_size)
 
 
+def nwb_of_others(folder, rng):
+    sample = nwb(folder, rng)
+    blob = sample.target.read_bytes()
+    sample.target.write_bytes(blob[:-81])  # without the checksum at its end
+    return Sample(sample.target, len(blob) - 81)
+
+
 def csv(folder, rng):
     rows = [",".join(f"{v:.4f}" for v in row) for row in rng.random((40, 3))]
     (folder / "a.csv").write_text("\n".join(["a,b,c", *rows]) + "\n")

@@ -55,7 +55,8 @@ SILENT = {
     "mat73": 0,
     "hdf5": 0,
     "caiman": 15,
-    "nwb": 5,
+    "nwb": 0,
+    "nwb_of_others": 0,
     "csv": 9,
     "csv_gz": 0,
     "spikes": 14,
@@ -70,7 +71,14 @@ SILENT = {
 }
 TEXT = ("brainvision", "csv", "spikes", "phy", "sidecar", "sidecar_json",
         "sidecar_events")  # fmt: skip
-CHECKED = ("nifti_gz", "gifti", "npz", "csv_gz", "netcdf")  # by a checksum, whole
+CHECKED = (
+    "nifti_gz",
+    "gifti",
+    "npz",
+    "csv_gz",
+    "netcdf",
+    "nwb",
+)  # by a checksum, whole
 REAL = {
     "S001R04.edf": ("eeg/eegmmidb_s001_fists", {}, 256 * 66),
     "sub-01_ses-eeg_task-rest_eeg.vhdr": (

@@ -86,6 +86,14 @@ def test_one_damaged_file_costs_one_recording(study):
     assert [check(r).attrs["session"] for r in left] == ["a", "a", "b"]
 
 
+def test_content_that_was_not_fetched_is_named(study):
+    path = study / "sub-02/ses-a/eeg/sub-02_ses-a_task-rest_eeg.vhdr"
+    path.unlink()
+    path.symlink_to(".git/annex/objects/nowhere")
+    with pytest.raises(ParameterError, match="datalad get"):
+        read_bids(study, subject="02")[0]
+
+
 def test_tables_that_cannot_be_used_are_named_and_left_out(study):
     (study / "participants.tsv").write_text("participant_id\nsub-01\nsub-01\n")
     scans = study / "sub-01/ses-a/sub-01_ses-a_scans.tsv"

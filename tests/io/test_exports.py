@@ -129,6 +129,19 @@ def test_output_inside_raw_data_is_refused_by_another_way(raw, monkeypatch):
     assert export(matrix(), raw.parent / "elsewhere")
 
 
+def test_dataset_of_another_program_is_left_alone(tmp_path):
+    text = '{"DatasetType": "derivative", "GeneratedBy": [{"Name": "fMRIPrep"}]}'
+    description = tmp_path / "dataset_description.json"
+    description.write_text(text)
+    with pytest.raises(ParameterError, match="the dataset of fMRIPrep"):
+        export(matrix(), tmp_path, format="bids")
+    assert description.read_text() == text
+    again = tmp_path / "mine"
+    assert export(matrix(), again, format="bids") == export(
+        matrix(), again, format="bids"
+    )
+
+
 def test_results_become_a_processing_module(tmp_path):
     pynwb = pytest.importorskip("pynwb")
     posterior = xr.DataArray(

@@ -1,6 +1,7 @@
 """NWB both ways: our own recordings exactly, the files of others as they say."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -19,7 +20,16 @@ from neuroana.core.errors import (
     SchemaError,
 )
 from neuroana.core.recording import events_of, from_array
-from neuroana.io import bin_spikes, read, read_nwb, spike_times, to_nwb
+from neuroana.io import (
+    bin_spikes,
+    hdf5_probe,
+    load_sample,
+    read,
+    read_nwb,
+    samples,
+    spike_times,
+    to_nwb,
+)
 from neuroana.io.trials import join_trials, trial_events
 
 
@@ -129,6 +139,12 @@ def test_file_is_valid_for_others(tmp_path):
     for make in (eeg, fmri, calcium, spikes):
         path = to_nwb(make(), tmp_path / "a.nwb")
         assert not pynwb.validate(path=str(path))
+
+
+@pytest.mark.parametrize("name", samples())
+def test_shipped_recordings_come_back(name, tmp_path):
+    rec = load_sample(name)
+    xr.testing.assert_identical(read(to_nwb(rec, tmp_path / "a.nwb")).load(), rec)
 
 
 def test_variables_without_a_place_are_refused(tmp_path):
@@ -299,6 +315,42 @@ def test_own_file_that_lost_a_part_is_named(tmp_path):
         names = ["start_time", "stop_time", "trial_type", "value", "word"]
         file["intervals/trials"].attrs["colnames"] = names
     with pytest.raises(CorruptFileError, match=r"a\.nwb.*all of its parts"):
+        read_nwb(path)
+
+
+def test_own_file_is_verified_and_others_may_add_to_it(tmp_path):
+    path = to_nwb(eeg(), tmp_path / "a.nwb")
+    blob = bytearray(path.read_bytes())
+    blob[len(blob) // 2] ^= 0xFF
+    (tmp_path / "b.nwb").write_bytes(bytes(blob))
+    with pytest.raises(CorruptFileError, match="SHA-256"):
+        read_nwb(tmp_path / "b.nwb")
+    with pynwb.NWBHDF5IO(path, "a") as file:
+        content = file.read()
+        content.create_processing_module("more", "by another program")
+        file.write(content)
+    xr.testing.assert_identical(read_nwb(path).load(), read_nwb(path).load())
+
+
+def test_file_that_ends_the_process_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5_probe, "__file__", str(tmp_path / "ends.py"))
+    (tmp_path / "ends.py").write_text("import os; os.kill(os.getpid(), 11)")
+    path = write(new_file(), tmp_path / "a.nwb")
+    with pytest.raises(CorruptFileError, match=r"a\.nwb.*signal 11"):
+        read_nwb(path)
+    (tmp_path / "ends.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(hdf5_probe, "PATIENCE", 0.1)
+    with pytest.raises(CorruptFileError, match="no end of it"):
+        read_nwb(path)
+
+
+def test_loop_in_the_library_ends_by_its_cpu_time(tmp_path, monkeypatch):
+    text = Path(hdf5_probe.__file__).read_text().replace("import h5py", "while 1: pass")
+    (tmp_path / "loops.py").write_text(text)
+    monkeypatch.setattr(hdf5_probe, "__file__", str(tmp_path / "loops.py"))
+    monkeypatch.setattr(hdf5_probe, "SECONDS", 0.1)
+    path = write(new_file(), tmp_path / "a.nwb")
+    with pytest.raises(CorruptFileError, match="signal"):
         read_nwb(path)
 
 

@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture
 def call(installed_python, tmp_path):
     """Call the installed command line in an empty folder."""

@@ -293,6 +293,7 @@ CPU seconds until log p is within 1e-4 nats per choice of the best known,
 
 
 @pytest.mark.bench
+@pytest.mark.timeout(1800)
 def test_fits_are_faster_than_the_peers():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -4,12 +4,17 @@
 | -------------- | ------------ | ------------------------------------------------- |
 | "li2024"       | poisson      | sparse signed couplings, edge-type law in common  |
 | "gaussian_var" | gaussian     | one stable vector autoregression a state          |
+| "sparse_ei"    | poisson      | units that excite or inhibit all of their targets |
 
 "li2024" follows the synthetic experiment of Li et al. (ICLR 2024): edge types are
 drawn per ordered pair from Dirichlet(0.2, 1.6, 0.2) over (inhibitory, none,
 excitatory), strengths are log(1 + 3U), baselines 0.1 (U - 0.5), the link is the
 sigmoid, the history kernel exp(-k) over five bins, and states last 50 bins on average.
 The first state of a sequence is drawn from the initial law.
+
+"sparse_ei" keeps Dale's law: four in five units excite, the others inhibit, with four
+times the strength; one in five pairs is connected, and each state keeps four in five of
+these edges. Units are refractory (self-coupling -1), the link is softplus.
 """
 
 import numpy as np
@@ -21,7 +26,7 @@ from neuroana.core.random import branch, draw_seed
 from neuroana.core.recording import from_array
 
 
-GENERATORS = ("li2024", "gaussian_var")
+GENERATORS = ("li2024", "gaussian_var", "sparse_ei")
 MODALITY = {"channel": "ieeg", "roi": "fmri", "voxel": "fmri"}
 
 
@@ -39,7 +44,7 @@ def simulate_hmm_glm(
 
     Parameters
     ----------
-    generator : {"li2024", "gaussian_var"}
+    generator : {"li2024", "gaussian_var", "sparse_ei"}
     n_states, n_units, n_bins, n_sequences : int
         K, N, T of each sequence, R.
     stay : float
@@ -52,8 +57,7 @@ def simulate_hmm_glm(
         With the further variable ``state`` (time).
     truth : Dataset
         coupling (state, neuron, source, basis), baseline, transition_matrix,
-        initial_prob; for "li2024" also edge_type (-1, 0, 1), for "gaussian_var"
-        noise.
+        initial_prob; for counts also edge_type (-1, 0, 1), for "gaussian_var" noise.
 
     Examples
     --------
@@ -70,15 +74,18 @@ def simulate_hmm_glm(
         check_number(name, value, minimum=1, integer=True)
     check_number("stay", stay, minimum=0.0, maximum=1.0)
     seed = draw_seed(random_state)
-    make = sparse_couplings if generator == "li2024" else stable_autoregressions
-    truth = make(branch(seed, 0), n_states, n_units)
+    make = {
+        "li2024": sparse_couplings, "gaussian_var": stable_autoregressions,
+        "sparse_ei": signed_sources,
+    }  # fmt: skip
+    truth = make[generator](branch(seed, 0), n_states, n_units)
     transition = np.full((n_states, n_states), (1 - stay) / max(n_states - 1, 1))
     np.fill_diagonal(transition, stay if n_states > 1 else 1.0)
     truth["transition_matrix"] = ("state", "state_next"), transition
     truth["initial_prob"] = "state", np.full(n_states, 1 / n_states)
     from neuroana.switching.history import ExponentialHistory, RawHistory
 
-    history = ExponentialHistory() if generator == "li2024" else RawHistory()
+    history = RawHistory() if generator == "gaussian_var" else ExponentialHistory()
     values, states = simulate_sequences(
         branch(seed, 1), truth, history.kernel(), n_bins, n_sequences
     )
@@ -108,6 +115,33 @@ def sparse_couplings(rng, n_states, n_units):
         },
         coords={"neuron": units, "source": units, "basis": [0]},
         attrs={"observation": "poisson", "link": "sigmoid"},
+    )
+
+
+def signed_sources(rng, n_states, n_units):
+    """Parameters of the generator "sparse_ei": excitation stays below one a target."""
+    units = np.arange(n_units)
+    sign = np.where(units % 5 == 4, -1, 1)
+    wired = rng.random((n_units, n_units)) < 0.2
+    kept = wired & (rng.random((n_states, n_units, n_units)) < 0.8)
+    kept[:, units, units] = False
+    w = kept * rng.lognormal(-1.0, 0.5, (n_units, n_units)) * np.where(sign < 0, -4, 1)
+    excitation = np.where(w > 0, w, 0.0).sum(axis=2, keepdims=True)
+    w = w * np.minimum(1.0, 0.9 / np.maximum(excitation, 1e-12))
+    edge_type = np.sign(w).astype(int)
+    w[:, units, units] = -1.0
+    edge_type[:, units, units] = -1
+    baseline = np.tile(rng.uniform(-0.5, 0.5, n_units), (n_states, 1))
+    edge = ("state", "neuron", "source")
+    return xr.Dataset(
+        {
+            "coupling": ((*edge, "basis"), w[..., None]),
+            "edge_type": (edge, edge_type),
+            "baseline": (("state", "neuron"), baseline),
+            "source_sign": ("source", sign),
+        },
+        coords={"neuron": units, "source": units, "basis": [0]},
+        attrs={"observation": "poisson", "link": "softplus"},
     )
 
 

@@ -10,7 +10,7 @@ from neuroana.switching import simulate_hmm_glm
 from neuroana.switching.simulate import simulate_sequences
 
 
-@pytest.mark.parametrize("generator", ["li2024", "gaussian_var"])
+@pytest.mark.parametrize("generator", ["li2024", "gaussian_var", "sparse_ei"])
 def test_simulated_recordings_keep_the_contract(generator):
     recordings, truth = simulate_hmm_glm(
         generator, n_states=3, n_units=4, n_bins=60, n_sequences=2, random_state=0
@@ -72,6 +72,21 @@ def test_edge_types_follow_their_law():
                                atol=0.01)  # fmt: skip
     np.testing.assert_array_equal(np.sign(truth.coupling[..., 0]), truth.edge_type)
     assert float(abs(truth.coupling).max()) <= np.log(4)
+
+
+def test_sources_of_sparse_ei_keep_one_sign():
+    data, truth = simulate_hmm_glm(
+        "sparse_ei", n_states=3, n_units=30, n_bins=500, n_sequences=2, random_state=0
+    )
+    w = truth.coupling.to_numpy()[..., 0]
+    sign = truth.source_sign.to_numpy()
+    others = ~np.eye(30, dtype=bool)
+
+    assert ((w * sign)[:, others] >= 0).all()
+    np.testing.assert_array_equal(np.diagonal(w, axis1=1, axis2=2), -1.0)
+    assert 0.1 < (w[:, others] != 0).mean() < 0.25
+    counts = np.concatenate([r.signal.to_numpy() for r in data])
+    assert 0.1 < counts.mean() < 3  # neither silent nor running away
 
 
 def test_autoregressions_are_stable():

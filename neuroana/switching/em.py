@@ -99,11 +99,16 @@ def each_start(problem, function, n_starts):
     """Results of `function(starts)`, joined along the starts.
 
     On a CPU every start goes alone, so that its numbers depend neither on the other
-    starts nor on how many workers share them; on a GPU all go at once.
+    starts nor on how many workers share them; on a GPU all go at once. Workers share
+    the starts, or blocks of time where a single start is left.
     """
     together = problem.panel.x.device.type != "cpu"
     groups = [list(range(n_starts))] if together else [[s] for s in range(n_starts)]
-    return [join(parts) for parts in zip(*problem.map(function, groups))]
+    alone = len(groups) == 1 and not together
+    problem.panel.map = problem.map if alone else map
+    parts = list(map(function, groups) if alone else problem.map(function, groups))
+    problem.panel.map = map
+    return [join(part) for part in zip(*parts)]
 
 
 def join(parts):

@@ -42,23 +42,27 @@ def moments(panel, gamma, *, full):
     own = seen is not None and not full
     m = n_units if own else 1
     shape = (n_starts, n_states, m, n_terms, n_terms)
-    g = design.new_zeros(shape, dtype=torch.float64)
-    c = g.new_zeros(n_starts, n_states, n_units, n_terms)
-    s = g.new_zeros(n_starts, n_states, n_units, *((n_units,) if full else ()))
-    weight = g.new_zeros(n_starts, n_states, m)
-    for chunk in panel.chunks(n_starts * n_states * max(n_terms, n_units)):
-        terms, y = design[:, chunk].double(), x[:, chunk].double()
-        share = gamma[:, chunk].transpose(1, 2)[:, :, None]
-        if own:
-            share = share * seen[:, chunk]
-        elif seen is not None:
-            share = share * seen[:1, chunk]
-        weight += share.sum(-1)
-        g += (terms * share[..., None, :]) @ terms.T
-        weighed = y * share
-        c += weighed @ terms.T
-        s += weighed @ y.T if full else (weighed * y).sum(-1)
-    return Moments(g, c, s, weight)
+
+    def sums(chunks):
+        g = design.new_zeros(shape, dtype=torch.float64)
+        c = g.new_zeros(n_starts, n_states, n_units, n_terms)
+        s = g.new_zeros(n_starts, n_states, n_units, *((n_units,) if full else ()))
+        weight = g.new_zeros(n_starts, n_states, m)
+        for chunk in chunks:
+            terms, y = design[:, chunk].double(), x[:, chunk].double()
+            share = gamma[:, chunk].transpose(1, 2)[:, :, None]
+            if own:
+                share = share * seen[:, chunk]
+            elif seen is not None:
+                share = share * seen[:1, chunk]
+            weight += share.sum(-1)
+            g += (terms * share[..., None, :]) @ terms.T
+            weighed = y * share
+            c += weighed @ terms.T
+            s += weighed @ y.T if full else (weighed * y).sum(-1)
+        return g, c, s, weight
+
+    return Moments(*panel.total(sums, n_starts * n_states * max(n_terms, n_units)))
 
 
 def regress(

@@ -68,33 +68,43 @@ def expected_emissions(family, panel, theta, noise, gamma, *, coarse=False):
     n_starts, n_states = theta.shape[:2]
     design, x = panel.parts(coarse)
     loglik = theta.new_empty(n_starts, panel.x.shape[1], n_states)
-    q = torch.zeros_like(theta[..., 0])
     noise = None if noise is None else family.prepared(noise.to(design.dtype))
-    for chunk in panel.chunks(theta[..., 0].numel(), coarse=coarse):
-        eta = predictors(theta, design, chunk)
-        value = family.log_density(x[:, chunk], eta, noise)
-        if panel.observed is not None:
-            value = value * panel.observed[:, chunk]
-        total = value.sum(2) + panel.constant[chunk]
-        loglik[:, chunk] = total.transpose(1, 2)
-        if gamma is not None:
-            weight = gamma[:, chunk].transpose(1, 2).to(value.dtype)
-            q += (value @ weight[..., None])[..., 0]
+
+    def expected(chunks):
+        q = torch.zeros_like(theta[..., 0])
+        for chunk in chunks:
+            eta = predictors(theta, design, chunk)
+            value = family.log_density(x[:, chunk], eta, noise)
+            if panel.observed is not None:
+                value = value * panel.observed[:, chunk]
+            total = value.sum(2) + panel.constant[chunk]
+            loglik[:, chunk] = total.transpose(1, 2)
+            if gamma is not None:
+                weight = gamma[:, chunk].transpose(1, 2).to(value.dtype)
+                q += (value @ weight[..., None])[..., 0]
+        return (q,)
+
+    (q,) = panel.total(expected, theta[..., 0].numel(), coarse=coarse)
     return loglik, q
 
 
 def gradient(family, panel, theta, noise, gamma, *, coarse=True):
     """Slope of Q, (S, K, N, D)."""
     design, x = panel.parts(coarse)
-    slope = theta.new_zeros(theta.shape[-1], theta[..., 0].numel())
     noise = None if noise is None else family.prepared(noise.to(design.dtype))
-    for chunk in panel.chunks(theta[..., 0].numel(), coarse=coarse):
-        eta = predictors(theta, design, chunk)
-        score = family.score(x[:, chunk], eta, noise)
-        score *= gamma[:, chunk].transpose(1, 2)[:, :, None].to(eta.dtype)
-        if panel.observed is not None:
-            score *= panel.observed[:, chunk]
-        slope += design[:, chunk] @ score.view(-1, eta.shape[-1]).T
+
+    def slopes(chunks):
+        slope = theta.new_zeros(theta.shape[-1], theta[..., 0].numel())
+        for chunk in chunks:
+            eta = predictors(theta, design, chunk)
+            score = family.score(x[:, chunk], eta, noise)
+            score *= gamma[:, chunk].transpose(1, 2)[:, :, None].to(eta.dtype)
+            if panel.observed is not None:
+                score *= panel.observed[:, chunk]
+            slope += design[:, chunk] @ score.view(-1, eta.shape[-1]).T
+        return (slope,)
+
+    (slope,) = panel.total(slopes, theta[..., 0].numel(), coarse=coarse)
     return slope.T.reshape(theta.shape)
 
 

@@ -6,12 +6,14 @@ where no digit of the result depends on it, in float32.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 
 CHUNK_BYTES = 400_000  # of an array (S K N, chunk) on a CPU: several fit into its cache
 CHUNK_BYTES_GPU = 2**28
+BLOCKS = 16  # of time, that workers share
 LARGE = 2**18  # values from which float32 saves time worth having
 ILL_SCALED = 1e3  # mean over sd of a column beyond which float32 loses the signal
 
@@ -26,6 +28,7 @@ class Panel:
     constant: torch.Tensor | None = None  # (T,) part of the log-likelihood
     coarse: bool = True  # whether float32 pays, and is safe
     single: tuple = field(default=(), repr=False)  # design and x in float32
+    map: Any = map  # how blocks of time are shared out among workers
 
     @classmethod
     def of(cls, family, design, x, observed=None, *, coarse=True):
@@ -52,6 +55,17 @@ class Panel:
         size = n_bytes // (max(n_columns, n_terms) * design.element_size())
         size = max(64, min(size, 8192) if on_cpu else size)
         return [slice(t, min(t + size, n_bins)) for t in range(0, n_bins, size)]
+
+    def total(self, function, n_columns, *, coarse=False):
+        """Sum over blocks of time of what `function` makes of their chunks.
+
+        Blocks do not depend on the number of workers, and are added in their order.
+        """
+        chunks = self.chunks(n_columns, coarse=coarse)
+        size = -(-len(chunks) // BLOCKS)
+        blocks = [chunks[i : i + size] for i in range(0, len(chunks), size)]
+        parts = list(self.map(function, blocks))
+        return [sum(part) for part in zip(*parts)]
 
 
 def well_scaled(design):

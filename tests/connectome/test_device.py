@@ -35,7 +35,7 @@ def test_tensors_of_torch_fit_as_arrays_do(values, settings, monkeypatch):
     found = NonNegativeCP(3, **OPTIONS, **settings).fit(values)
     assert found.device_ == "cpu:0"
     assert found.relative_error_ == pytest.approx(wanted.relative_error_, rel=1e-4)
-    np.testing.assert_allclose(found.pair_, wanted.pair_, atol=1e-3)
+    np.testing.assert_allclose(found.pair_, wanted.pair_, atol=1e-2)
 
 
 @pytest.mark.gpu

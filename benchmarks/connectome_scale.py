@@ -91,7 +91,7 @@ def stored_recording(folder, n_neurons, n_time):
                               rec["signal"].attrs))  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        xr.Dataset(lazy).to_zarr(folder, mode="w")
+        lazy.to_zarr(folder, mode="w")
 
 
 def measured(n_neurons, n_time, *, stored, folder):

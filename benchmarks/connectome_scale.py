@@ -78,7 +78,6 @@ def stored_recording(folder, n_neurons, n_time):
     import warnings
 
     import dask.array as da
-    import xarray as xr
 
     from neuroana.core.recording import from_array
 

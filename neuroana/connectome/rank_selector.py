@@ -300,8 +300,8 @@ class RankSelector(Estimator):
         best = at[np.argmin(mean[at])]
         if mean[best] >= 1.0:
             warnings.warn(
-                "No stable rank predicts what was held out better than zeros do: motifs "
-                "may not recur. Do not rest the choice of a rank on it.",
+                "No stable rank predicts what was held out better than zeros do: "
+                "motifs may not recur. Do not rest the choice of a rank on it.",
                 FitWarning,
                 stacklevel=3,
             )

@@ -78,7 +78,6 @@ def stored_recording(folder, n_neurons, n_time):
     import warnings
 
     import dask.array as da
-    import xarray as xr
 
     from neuroana.core.recording import from_array
 
@@ -91,7 +90,7 @@ def stored_recording(folder, n_neurons, n_time):
                               rec["signal"].attrs))  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        xr.Dataset(lazy).to_zarr(folder, mode="w")
+        lazy.to_zarr(folder, mode="w")
 
 
 def measured(n_neurons, n_time, *, stored, folder):

@@ -405,7 +405,7 @@ class DynamicConnectome(Estimator):
         >>> base = NonNegativeCP(2, "single", n_init=2)
         >>> model = DynamicConnectome(factorization=base, random_state=0)
         >>> len(model.fit(recordings).plot())
-        3
+        2
         """
         from neuroana.connectome.plots import plot_motif
 

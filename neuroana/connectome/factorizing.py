@@ -25,6 +25,7 @@ from neuroana.connectome.products import (
     make_data,
     on_device,
     squared_error,
+    to_numpy,
 )
 from neuroana.core.checks import message
 from neuroana.core.errors import FitWarning, ParameterError
@@ -113,6 +114,16 @@ def masked_values(tensor: xr.DataArray) -> tuple[np.ndarray, dict[str, Any]]:
     return (cube if copy is None else copy).reshape(values.shape), report
 
 
+def on_cpu(problem: Problem) -> Problem:
+    """The same problem with its tensor in main memory."""
+    data = problem.data
+    if isinstance(data.x, np.ndarray):
+        return problem
+    mask = None if data.mask is None else to_numpy(data.mask)
+    data = data._replace(x=to_numpy(data.x), mask=mask)
+    return problem._replace(products=DenseProducts(data))
+
+
 def check_rank(rank: int, problem: Problem, *, baseline: bool) -> None:
     """Refuse a rank that no model of this size has; warn beyond uniqueness."""
     data = problem.data
@@ -150,6 +161,7 @@ def fit_restarts(
     init="random",
     folds: np.ndarray | None = None,
     watch=None,
+    room: float = BATCH,
 ) -> dict[int, list[Fit]]:
     """Fit `n_init` starts of every rank (for every fold), in batches that fit.
 
@@ -165,6 +177,8 @@ def fit_restarts(
     init : "random", "nndsvd" or factors
     folds : ndarray of int, optional
         Folds to fit; the weights are in ``problem.products.folds``.
+    room : float
+        Bytes that the first pass may take.
     """
     data, single = problem.data, problem.single
     settings = Settings(
@@ -172,7 +186,7 @@ def fit_restarts(
         smooth=model.smooth_time, baseline=model.baseline, single=single,
         shrink=SHRINK if single and folds is not None else 0.0,
     )  # fmt: skip
-    device = "cpu" if isinstance(data.x, np.ndarray) else str(data.x.device)
+    device = device_of(data)
     made: list[tuple[int, Stack]] = []
     for rank in ranks:
         if init == "random":
@@ -195,7 +209,7 @@ def fit_restarts(
             rank: multiplicative_fits(problem, model, stack) for rank, stack in made
         }
     found: dict[int, list[Fit]] = {rank: [] for rank in ranks}
-    for batch in batches(made, data, problem.products):
+    for batch in batches(made, data, problem.products, room):
         stacks = [stack for _, stack in batch]
         if isinstance(init, str):
             stacks = [cp_starts.scaled(s, problem.products, baseline=model.baseline)
@@ -216,11 +230,11 @@ def multiplicative_fits(problem, model, stack):
     )  # fmt: skip
 
 
-def batches(made, data: Data, products):
+def batches(made, data: Data, products, room: float):
     """Split stacks so that the first pass of a batch stays within its memory."""
     size = np.dtype(np.float32).itemsize * data.n_pairs * data.n_animals
     size *= 1 if data.mask is None and products.folds is None else 4
-    room = max(1, int(BATCH / size))
+    room = max(1, int(room / size))
     batch, used = [], 0
     for rank, stack in made:
         n_ranks = stack.A.shape[1]
@@ -276,7 +290,7 @@ def explained(problem: Problem, fit: Fit) -> tuple[float, np.ndarray]:
     """
     data, products = problem.data, problem.products
     A, B, C = (f[None].astype(data_dtype(data)) for f in (fit.A, fit.B, fit.C))
-    device = "cpu" if isinstance(data.x, np.ndarray) else str(data.x.device)
+    device = device_of(data)
     stack = cp_starts.moved_to(Stack(A, B, C, np.array([fit.fold])), device)
     if isinstance(products, DenseProducts):
         error, size = squared_error(data, fit.A, fit.B, fit.C)
@@ -292,6 +306,13 @@ def explained(problem: Problem, fit: Fit) -> tuple[float, np.ndarray]:
     cross = np.asarray(cross.cpu() if device != "cpu" else cross, dtype=np.float64)
     share = (2 * (cross - gram.sum(1)) + np.diag(gram)) / max(size, 1e-300)
     return float(np.sqrt(error / max(size, 1e-300))), share
+
+
+def device_of(data: Data) -> str:
+    """Where the data are: "cpu" for numpy, else the torch device."""
+    if isinstance(data.x, np.ndarray):
+        return "cpu"
+    return f"{data.x.device.type}:{data.x.device.index or 0}"
 
 
 def data_dtype(data: Data):

@@ -45,25 +45,23 @@ def learn(model, problem: f.Problem) -> None:
     """Fit restarts, keep the best, and set the learned attributes."""
     data = problem.data
     f.check_rank(model.rank, problem, baseline=model.baseline)
-    fits = f.fit_restarts(
-        problem, model, [model.rank], model.n_init, model.seed_, init=model.init,
-        watch=watcher(model),
-    )[model.rank]  # fmt: skip
+    fits, problem = fit_within_memory(model, problem)
+    there = f.on_cpu(problem)
     best = int(np.argmin([fit.loss for fit in fits]))
     if model.polish == "lbfgs":
         from neuroana.connectome.polish import lbfgs
 
-        fits[best] = lbfgs(problem.products, fits[best], baseline=model.baseline,
+        fits[best] = lbfgs(there.products, fits[best], baseline=model.baseline,
                            single=problem.single)  # fmt: skip
     if model.layout == "symmetric":
         from neuroana.connectome.symmetric import tie
 
-        fits[best], model.asymmetry_ = tie(problem.products, fits[best])
+        fits[best], model.asymmetry_ = tie(there.products, fits[best])
     block = None
     if model.layout == "ll1":
         from neuroana.connectome.block_terms import fit_blocks
 
-        fits[best], block = fit_blocks(problem.products, fits[best], model.block_rank)
+        fits[best], block = fit_blocks(there.products, fits[best], model.block_rank)
     fits[best] = dropped_dead(fits[best], model)
     order = set_results(model, problem, fits, best)
     if model.layout == "symmetric":
@@ -71,6 +69,32 @@ def learn(model, problem: f.Problem) -> None:
     if block is not None:
         label_neurons(model, problem, block[order], ("neuron", "block", "component"))
     warn_of(model, fits[best], data)
+
+
+def fit_within_memory(model, problem: f.Problem):
+    """All restarts; smaller batches, then the CPU, where memory runs out."""
+    reason: Exception | None = None
+    for halved in range(3):
+        try:
+            fits = f.fit_restarts(
+                problem, model, [model.rank], model.n_init, model.seed_,
+                init=model.init, watch=watcher(model), room=f.BATCH / 2**halved,
+            )  # fmt: skip
+            return fits[model.rank], problem
+        except RuntimeError as error:
+            if "out of memory" not in str(error):
+                raise
+            reason = error
+    if model.device != "auto" or model.device_ == "cpu":
+        raise ParameterError(
+            message(f"NonNegativeCP on {model.device_}", "room for tensor and fit",
+                    "out of memory", "use device='cpu', or fewer restarts")
+        ) from reason  # fmt: skip
+    f.logger.warning("%s is out of memory; the CPU takes over", model.device_)
+    model.device_, problem = "cpu", f.on_cpu(problem)
+    fits = f.fit_restarts(problem, model, [model.rank], model.n_init, model.seed_,
+                          init=model.init, watch=watcher(model))  # fmt: skip
+    return fits[model.rank], problem
 
 
 def watcher(model):

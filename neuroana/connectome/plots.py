@@ -93,7 +93,7 @@ def plot_motif(model, component=0, *, communities=None, events=None, intervals=N
     Returns
     -------
     array of Axes
-        Matrix, time course, animals.
+        Matrix, time course, and animals if there are several.
 
     Examples
     --------
@@ -106,9 +106,11 @@ def plot_motif(model, component=0, *, communities=None, events=None, intervals=N
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.6), layout="constrained")
+    several = model.animal_.sizes["animal"] > 1
     grid = figure.add_gridspec(2, 2, width_ratios=[1.0, 1.15])
-    axes = [figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1]),
-            figure.add_subplot(grid[1, 1])]  # fmt: skip
+    places = [grid[:, 0], grid[0, 1], grid[1, 1]] if several else [
+        grid[:, 0], grid[:, 1]]  # fmt: skip
+    axes = [figure.add_subplot(place) for place in places]
     values, names = matrix_of(model, component)
     groups = None
     if communities is not None and str(component) != "baseline":
@@ -117,19 +119,25 @@ def plot_motif(model, component=0, *, communities=None, events=None, intervals=N
     weight = float(model.weights_.sel(component=str(component)))
     axes[0].set_title(f"motif {component} (weight {weight:.3g})", fontsize=10)
     draw_course(axes[1], model, component, events, intervals)
-    loading = model.animal_.sel(component=str(component))
-    at = np.arange(loading.sizes["animal"])
-    axes[2].bar(at, loading, color="0.4", width=0.7)
-    if intervals is not None and "animal" in intervals:
-        low, high = intervals["animal"].sel(component=str(component)).to_numpy()
-        axes[2].vlines(at, low, high, color="k", lw=1)
-    axes[2].set_xticks(at, [str(a) for a in loading["animal"].values], fontsize=7,
-                       rotation=30 if len(at) > 4 else 0)  # fmt: skip
-    axes[2].set_xlabel("animal")
-    axes[2].set_ylabel("loading")
+    if several:
+        draw_animals(axes[2], model, component, intervals)
     for ax in axes[1:]:
         ax.spines[["top", "right"]].set_visible(False)
     return np.array(axes, dtype=object)
+
+
+def draw_animals(ax, model, component, intervals=None):
+    """Loading of every animal, with its interval."""
+    loading = model.animal_.sel(component=str(component))
+    at = np.arange(loading.sizes["animal"])
+    ax.bar(at, loading, color="0.4", width=0.7)
+    if intervals is not None and "animal" in intervals:
+        low, high = intervals["animal"].sel(component=str(component)).to_numpy()
+        ax.vlines(at, low, high, color="k", lw=1)
+    ax.set_xticks(at, [str(a) for a in loading["animal"].values], fontsize=7,
+                  rotation=30 if len(at) > 4 else 0)  # fmt: skip
+    ax.set_xlabel("animal")
+    ax.set_ylabel("loading")
 
 
 def draw_course(ax, model, component, events=None, intervals=None):
@@ -341,6 +349,7 @@ def plot_restarts(model, *, ax=None):
     image = ax.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto",
                       interpolation="nearest")  # fmt: skip
     ax.set_yticks(np.arange(len(values)), model.component.values, fontsize=7)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("restart, best first")
     ax.set_ylabel("component")
     ax.figure.colorbar(image, ax=ax, label="likeness")
@@ -477,8 +486,9 @@ def plot_events(table, *, ax=None):
     for r in range(len(wide)):
         for c in range(wide.shape[1]):
             star = "*" if sure.iloc[r, c] < 0.05 else ""
+            dark = abs(wide.iloc[r, c] - 0.5) > 0.35
             ax.text(c, r, f"{wide.iloc[r, c]:.2f}{star}", ha="center", va="center",
-                    fontsize=7)  # fmt: skip
+                    fontsize=8, color="w" if dark else "k")  # fmt: skip
     ax.set_xticks(np.arange(wide.shape[1]), wide.columns, fontsize=8)
     ax.set_yticks(np.arange(len(wide)), wide.index, fontsize=8)
     ax.set_xlabel("component")

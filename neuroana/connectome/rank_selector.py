@@ -298,6 +298,13 @@ class RankSelector(Estimator):
             return ranks[at[-1]]
         mean = found["cv"].mean(axis=1)
         best = at[np.argmin(mean[at])]
+        if mean[best] >= 1.0:
+            warnings.warn(
+                "No stable rank predicts what was held out better than zeros do: "
+                "motifs may not recur. Do not rest the choice of a rank on it.",
+                FitWarning,
+                stacklevel=3,
+            )
         slack = found["cv"][best].std(ddof=1) / np.sqrt(self.n_folds)
         return ranks[at[mean[at] <= mean[best] + slack][0]]
 

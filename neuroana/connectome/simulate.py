@@ -216,7 +216,7 @@ def simulate_graph(
         mean = np.array([1.0, np.sqrt(ratio), ratio])[n_core.astype(int)]
     else:
         strong = {"assortative": b[i] == b[j], "disassortative": b[i] != b[j]}
-        mean = np.where(strong.get(kind, False), ratio, 1.0)
+        mean = np.where(strong.get(kind, np.zeros(len(i), bool)), ratio, 1.0)
     w = rng.exponential(mean) * (rng.random(len(i)) < density)
     full = np.zeros((n_neurons, n_neurons))
     full[i, j] = full[j, i] = w

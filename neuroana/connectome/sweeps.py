@@ -111,6 +111,8 @@ def sweep_smooth(B, K, H, weight, *, inner=3, l1=0.0, ridge=0.0):
     n = B.shape[2]
     D = np.diff(np.eye(n), n=2, axis=0) if n < 5 else None
     edge = band(n) if D is None else None
+    if not isinstance(B, np.ndarray):
+        D, edge = (None if v is None else B.new_tensor(v) for v in (D, edge))
     for _ in range(inner):
         for r in range(B.shape[1]):
             row = H[:, r, :, None] if H.ndim == 3 else H[:, r]
@@ -142,7 +144,7 @@ def roughness(b, D, edge):
     """D'D b for each row of b."""
     if D is not None:
         return b @ (D.T @ D)
-    second = np.zeros_like(b)
+    second = 0 * b
     second[:, 1:-1] = b[:, :-2] - 2 * b[:, 1:-1] + b[:, 2:]
     out = -2 * second
     out[:, :-1] += second[:, 1:]

@@ -23,7 +23,11 @@ from neuroana.connectome.block_moves import (
     sums_to_groups,
 )
 from neuroana.connectome.block_search import nest, posterior, search
-from neuroana.connectome.community_starts import make_starts, ordered
+from neuroana.connectome.community_starts import (
+    make_starts,
+    modularity_partition,
+    ordered,
+)
 from neuroana.connectome.partitions import connected_components, strength_corrected
 
 
@@ -237,6 +241,7 @@ def test_planted_groups_are_found(n, k, kind, ratio, least):
 def test_noise_is_one_group():
     for seed in range(6):
         w, _ = simulate_graph(60, kind="none", random_state=seed)
+        assert modularity_partition(w.to_numpy()).max() > 0
         graph = make_graph(w.to_numpy(), "exponential")
         starts = make_starts(w.to_numpy(), 11, 0)
         assert search(graph, starts, max_groups=15, seed=0).labels.max() == 0

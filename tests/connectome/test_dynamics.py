@@ -290,8 +290,8 @@ def regime_scores(n_groups, snr_db, seeds):
 @pytest.mark.ci
 @pytest.mark.parametrize(
     ("n_groups", "snr_db", "least"),
-    [(4, 10, 0.90), (4, 0, 0.85), (6, 10, 0.95), (6, 0, 0.90), (3, 10, 0.85),
-     (3, 0, 0.75)],
+    [(4, 10, 0.90), (4, 0, 0.80), (6, 10, 0.95), (6, 0, 0.90), (3, 10, 0.85),
+     (3, 0, 0.70)],
 )  # fmt: skip
 def test_planted_regimes_are_found_from_traces(n_groups, snr_db, least):
     assert regime_scores(n_groups, snr_db, range(200, 205)).mean() >= least

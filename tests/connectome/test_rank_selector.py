@@ -91,6 +91,13 @@ def test_restarts_that_never_agree_warn():
         RankSelector([7, 8], n_init=4, n_folds=2, random_state=0).fit(noise)
 
 
+def test_data_that_nothing_predicts_warn():
+    rng = np.random.default_rng(0)
+    spikes = (rng.random((45, 40, 4)) < 0.02) * rng.gamma(1.0, 1.0, (45, 40, 4))
+    with pytest.warns(FitWarning, match="better than zeros"):
+        RankSelector([3, 4], n_init=2, n_folds=2, random_state=0).fit(spikes)
+
+
 def test_same_seed_gives_the_same_table(tensor):
     tables = [
         RankSelector([2, 3], n_init=2, n_folds=2, random_state=1).fit(tensor[0]).table_

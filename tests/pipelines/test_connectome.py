@@ -66,6 +66,7 @@ def test_run_goes_from_files_to_a_report_and_then_has_nothing_to_do(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_each_step_starts_again_where_its_result_is_gone(tmp_path):
     outcome = na.run("connectome", study(tmp_path, 1), folder=tmp_path)
     before = results_of(outcome.results)
@@ -81,6 +82,7 @@ def test_each_step_starts_again_where_its_result_is_gone(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_several_recordings_share_their_motifs(tmp_path):
     config = study(tmp_path, 3) | {"pool": True}
     outcome = na.run("connectome", config, folder=tmp_path)

@@ -178,9 +178,12 @@ def bytes_of_fit(shape, model, *, symmetric: bool) -> int:
     n_time, n_neurons, n_animals = shape
     size = np.dtype(model.dtype).itemsize
     n_models = model.n_init * (model.rank + int(model.baseline))
-    if symmetric:
-        return 4 * size * (n_time * n_neurons + n_models * (n_time + n_neurons))
     n_pairs = n_neurons * (n_neurons - 1) // 2
+    if symmetric:  # the pairs of the labelled result, not of the fit
+        labels = n_pairs * (24 * model.rank + 48)
+        return labels + 4 * size * (
+            n_time * n_neurons + n_models * (n_time + n_neurons)
+        )
     batch = min(n_models, max(1, int(ROOM / (size * n_pairs))))
     at_once = n_models * n_pairs + 3 * batch * n_pairs * n_animals + 2 * n_neurons**2
     return size * (at_once + 4 * n_time * n_neurons * n_animals) + 16 * n_pairs

@@ -66,17 +66,23 @@ def test_run_goes_from_files_to_a_report_and_then_has_nothing_to_do(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_each_step_starts_again_where_its_result_is_gone(tmp_path):
     outcome = na.run("connectome", study(tmp_path, 1), folder=tmp_path)
     before = results_of(outcome.results)
-    for name in ("affinity", "rank", "motifs", "communities", "nulls"):
-        for path in (outcome.results / name).glob("*"):
-            path.unlink()
-        na.run("connectome", tmp_path / "config.yaml")
+    steps = ("affinity", "rank", "motifs", "communities", "nulls")
+    for number in range(len(steps)):
+        for name in (*steps[number:], "sections/connectome"):
+            for path in (outcome.results / name).glob("*"):
+                path.unlink()
+        outcome.report.unlink()
+        again = na.run("connectome", tmp_path / "config.yaml")
         assert results_of(outcome.results) == before
+        assert "Read worm-0" not in again.log
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_several_recordings_share_their_motifs(tmp_path):
     config = study(tmp_path, 3) | {"pool": True}
     outcome = na.run("connectome", config, folder=tmp_path)

@@ -1,0 +1,3 @@
+from .multiscale_spectral import MultiScaleSpectralEncoder as MultiScaleSpectralEncoder
+from .network import NeuroBOLT as NeuroBOLT
+from .network import NeuroBOLTConfig as NeuroBOLTConfig

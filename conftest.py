@@ -6,8 +6,12 @@ import importlib.util
 WITH_MODELS = (
     "neuroana/core/estimator.py",
     "neuroana/connectome/*",
+    "neuroana/eeg2fmri/*",
+    "neuroana/learn/*",
     "neuroana/switching/*",
     "tests/connectome/*",
+    "tests/eeg2fmri/*",
+    "tests/learn/*",
     "tests/switching/*",
     "tests/pipelines/*",
     "tests/core/test_estimator.py",

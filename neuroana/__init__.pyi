@@ -1,5 +1,7 @@
 from . import connectome as connectome
+from . import eeg2fmri as eeg2fmri
 from . import io as io
+from . import learn as learn
 from . import signal as signal
 from . import switching as switching
 from .core.contract import check as check

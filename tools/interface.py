@@ -17,7 +17,9 @@ PAGE = ROOT / "docs" / "api.md"
 PACKAGES = (
     "neuroana",
     "neuroana.connectome",
+    "neuroana.eeg2fmri",
     "neuroana.io",
+    "neuroana.learn",
     "neuroana.signal",
     "neuroana.switching",
 )

@@ -1,0 +1,11 @@
+from .multiscale_spectral import MultiScaleSpectralEncoder as MultiScaleSpectralEncoder
+from .network import NeuroBOLT as NeuroBOLT
+from .network import NeuroBOLTConfig as NeuroBOLTConfig
+from .pairing import match_runs as match_runs
+from .pairing import pair as pair
+from .simulate import simulate_eeg_fmri as simulate_eeg_fmri
+from .targets import TargetScale as TargetScale
+from .triggers import TriggerAudit as TriggerAudit
+from .triggers import audit_triggers as audit_triggers
+from .windows import WindowIndex as WindowIndex
+from .windows import window_index as window_index

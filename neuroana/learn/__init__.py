@@ -1,0 +1,6 @@
+"""What several wings train with: backbones, checkpoints, leakage-free splits."""
+
+import lazy_loader as _lazy
+
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

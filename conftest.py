@@ -6,8 +6,10 @@ import importlib.util
 WITH_MODELS = (
     "neuroana/core/estimator.py",
     "neuroana/connectome/*",
+    "neuroana/fc/*",
     "neuroana/switching/*",
     "tests/connectome/*",
+    "tests/fc/*",
     "tests/switching/*",
     "tests/pipelines/*",
     "tests/core/test_estimator.py",

@@ -1,4 +1,5 @@
 from . import connectome as connectome
+from . import fc as fc
 from . import io as io
 from . import signal as signal
 from . import switching as switching

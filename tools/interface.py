@@ -17,6 +17,7 @@ PAGE = ROOT / "docs" / "api.md"
 PACKAGES = (
     "neuroana",
     "neuroana.connectome",
+    "neuroana.fc",
     "neuroana.io",
     "neuroana.signal",
     "neuroana.switching",

@@ -26,7 +26,8 @@ FAMILIES = (
 )  # fmt: skip
 SHIPPED: tuple[str, ...] = (
     "intermediates", "linear", "rank_correlation", "shrinkage", "inverses",
-    "sparse_inverse", "geometry",
+    "sparse_inverse", "geometry", "lagged", "dynamic", "information",
+    "autoregression", "spectrum", "phase", "envelope", "transfer", "kernels",
 )  # fmt: skip
 ENTRY_POINTS = "neuroana.fc_operators"
 ASYMMETRY = 1e-8  # of the largest entry

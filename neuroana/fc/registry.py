@@ -28,6 +28,8 @@ SHIPPED: tuple[str, ...] = (
     "intermediates", "linear", "rank_correlation", "shrinkage", "inverses",
     "sparse_inverse", "geometry", "lagged", "dynamic", "information",
     "autoregression", "spectrum", "phase", "envelope", "transfer", "kernels",
+    "distance", "regression", "events", "warping",
+    "neighbours",
 )  # fmt: skip
 ENTRY_POINTS = "neuroana.fc_operators"
 ASYMMETRY = 1e-8  # of the largest entry

@@ -12,6 +12,8 @@ WITH_MODELS = (
     "tests/connectome/*",
     "tests/eeg2fmri/*",
     "tests/learn/*",
+    "neuroana/fc/*",
+    "tests/fc/*",
     "tests/switching/*",
     "tests/pipelines/*",
     "tests/core/test_estimator.py",

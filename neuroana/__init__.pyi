@@ -1,5 +1,6 @@
 from . import connectome as connectome
 from . import eeg2fmri as eeg2fmri
+from . import fc as fc
 from . import io as io
 from . import learn as learn
 from . import signal as signal

@@ -18,6 +18,7 @@ PACKAGES = (
     "neuroana",
     "neuroana.connectome",
     "neuroana.eeg2fmri",
+    "neuroana.fc",
     "neuroana.io",
     "neuroana.learn",
     "neuroana.signal",

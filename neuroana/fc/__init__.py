@@ -1,0 +1,6 @@
+"""Functional connectivity: a library of operators with one signature."""
+
+import lazy_loader as _lazy
+
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -62,9 +62,18 @@ class Pieces:
         }
         return items, others
 
+    def seen(self):
+        """Which values count in a likelihood, (T, N) of every recording."""
+        return [seen_values(item) for item in self.items]
+
     def all(self):
         """Everything, uncut."""
         return self.take([(i, 0, int(n)) for i, n in enumerate(self.lengths)])
+
+
+def seen_values(item):
+    """Which values of one recording, or of a piece of it, count in a likelihood."""
+    return np.isfinite(item.to_numpy()) & item["good"].to_numpy()[:, None]
 
 
 def make_folds(estimator, pieces, cv, groups, purge):

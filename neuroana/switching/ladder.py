@@ -11,7 +11,7 @@ import xarray as xr
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError
 from neuroana.core.random import branch, branch_seed, draw_seed
-from neuroana.switching.folds import Pieces, make_folds
+from neuroana.switching.folds import Pieces, make_folds, seen_values
 from neuroana.switching.held_out import time_shift_null
 
 
@@ -101,7 +101,7 @@ def fit_ladder(
         held, held_given = pieces.take(test)
         models = climb(estimator, rungs, n_states, fit_to, given)
         totals.append([m.log_likelihood(held, **held_given).to_numpy() for m in models])
-        values.append([n_values(item) for item in held])
+        values.append([int(seen_values(item).sum()) for item in held])
         folds_of += [number] * len(held)
         if n_null:
             null.append(
@@ -158,12 +158,6 @@ def climb(estimator, rungs, n_states, fit_to, given):
                 model.set_params(init=below)
         models.append(model.fit(fit_to, **given))
     return models
-
-
-def n_values(item) -> int:
-    """Values of a piece that count in a likelihood."""
-    seen = np.isfinite(item.to_numpy()) & item["good"].to_numpy()[:, None]
-    return int(seen.sum())
 
 
 def label_parts(pieces, parts):

@@ -55,7 +55,8 @@ def predictive_check(
     check_number("n", n, minimum=1, integer=True)
     check_number("level", level, minimum=0.0, maximum=1.0)
     seed = draw_seed(random_state)
-    items, given = Pieces(X, inputs=inputs, transition_inputs=transition_inputs).all()
+    pieces = Pieces(X, inputs=inputs, transition_inputs=transition_inputs)
+    (items, given), seen = pieces.all(), pieces.seen()
     counts = model.observation in ("poisson", "negative_binomial")
     if model.observation == "categorical":
         raise ParameterError(
@@ -64,10 +65,6 @@ def predictive_check(
                 "use goodness_of_fit",
             )
         )  # fmt: skip
-    seen = [
-        np.isfinite(item.to_numpy()) & item["good"].to_numpy()[:, None]
-        for item in items
-    ]
     kinds, names, observed = summaries(model, items, given, seen, counts)
     drawn = []
     for batch in batches(n, sum(item.size for item in items)):

@@ -129,7 +129,8 @@ def select_n_states(
     for k in numbers:
         logger.info("fitting %d state(s)", k)
         whole, row = candidate(estimator, pieces, k)
-        rows = [candidate_fold(estimator, pieces, k, fold, whole) for fold in folds]
+        path = whole_path(whole, pieces)
+        rows = [candidate_fold(estimator, pieces, k, fold, path) for fold in folds]
         found.append(join_candidate(row, rows))
     return selection_table(found)
 
@@ -169,7 +170,13 @@ def describe(model, items, **given) -> xr.Dataset:
     return row.assign_coords(n_states=model.n_states)
 
 
-def candidate_fold(estimator, pieces, n_states, fold, whole) -> xr.Dataset:
+def whole_path(model, pieces):
+    """Most probable path of all data, whatever part the model was fitted to."""
+    items, given = pieces.all()
+    return model.predict(items, **given)
+
+
+def candidate_fold(estimator, pieces, n_states, fold, path) -> xr.Dataset:
     """Held-out score of `n_states` in one fold, and agreement with the full fit."""
     from sklearn.base import clone
 
@@ -177,10 +184,7 @@ def candidate_fold(estimator, pieces, n_states, fold, whole) -> xr.Dataset:
     items, given = pieces.take(train)
     model = clone(estimator).set_params(n_states=n_states).fit(items, **given)
     held, held_given = pieces.take(test)
-    everything, all_given = pieces.all()
-    agreement = adjusted_rand_index(
-        whole.predict(everything, **all_given), model.predict(everything, **all_given)
-    )
+    agreement = adjusted_rand_index(path, whole_path(model, pieces))
     return xr.Dataset(
         {
             "held_out": ((), model.score(held, **held_given)),

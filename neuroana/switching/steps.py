@@ -157,7 +157,7 @@ def fold(
     """
     from neuroana.switching.folds import Pieces, make_folds
     from neuroana.switching.hmm_glm import HMMGLM
-    from neuroana.switching.selection import candidate_fold, no_fold
+    from neuroana.switching.selection import candidate_fold, no_fold, whole_path
 
     recordings = read_recordings(inputs["recordings"])
     model = HMMGLM.load(inputs["fit"])
@@ -166,7 +166,8 @@ def fold(
     folds = make_folds(model, pieces, params.cv, groups, params.purge)
     if params.fold < len(folds):
         chosen = folds[params.fold]
-        row = candidate_fold(model, pieces, model.n_states, chosen, model)
+        path = whole_path(model, pieces)
+        row = candidate_fold(model, pieces, model.n_states, chosen, path)
     else:
         row = no_fold()
     row = row.assign_coords(n_states=model.n_states, fold=params.fold)

@@ -24,6 +24,7 @@ PRESET = {
     "weight": "exponential",
     "strength_corrected": False,
     "edge_model": "full",
+    "design_effect": 1.0,
     "degree_corrected": "auto",
     "nested": True,
 }
@@ -54,6 +55,10 @@ class MotifCommunities(Estimator):
         A quarter of the neurons when left out.
     edge_model : {"auto", "full", "weights-only"}
         Whether the presence of edges is described; not above a density of 0.9.
+    design_effect : "auto" or float
+        How many dependent weights are worth one independent weight: pairs that share a
+        neuron are not independent. "auto" measures it; 1 takes all for independent, as
+        block models commonly do, and then sees chance as further groups.
     min_edge : float
         Weights below this share of the largest are no edge.
     n_start : int
@@ -66,7 +71,8 @@ class MotifCommunities(Estimator):
         Graphs with permuted weights: a split counts only where its gap to one block
         exceeds 95 % of theirs.
     preset : {None, "dyballa2024"}
-        Exponential weights, no strength correction, edges described.
+        Exponential weights, no strength correction, edges described, weights taken for
+        independent.
     random_state : int, Generator or None
 
     Attributes
@@ -80,6 +86,7 @@ class MotifCommunities(Estimator):
         Share of the null with as large a gap, and whether the split counts; NaN and the
         sign of the gap without a null.
     family_ : DataArray of str (component)
+    design_effect_ : DataArray (component)
     coassignment_ : DataArray (component, source, target)
         Posterior share of partitions in which two neurons are together.
     consensus_ : DataArray (component, source, target)
@@ -114,6 +121,7 @@ class MotifCommunities(Estimator):
         nested=True,
         max_groups=None,
         edge_model="auto",
+        design_effect="auto",
         min_edge=1e-6,
         n_start=11,
         n_posterior=50,
@@ -129,6 +137,7 @@ class MotifCommunities(Estimator):
         self.nested = nested
         self.max_groups = max_groups
         self.edge_model = edge_model
+        self.design_effect = design_effect
         self.min_edge = min_edge
         self.n_start = n_start
         self.n_posterior = n_posterior
@@ -246,8 +255,8 @@ class MotifCommunities(Estimator):
         given = {
             name: getattr(self, name)
             for name in ("method", "weight", "strength_corrected", "degree_corrected",
-                         "nested", "max_groups", "edge_model", "min_edge", "n_start",
-                         "n_posterior", "n_null")
+                         "nested", "max_groups", "edge_model", "design_effect",
+                         "min_edge", "n_start", "n_posterior", "n_null")
         }  # fmt: skip
         if self.preset:
             given |= PRESET
@@ -255,6 +264,8 @@ class MotifCommunities(Estimator):
         check_choice("weight", self.weight, ["auto", *FAMILIES])
         check_choice("degree_corrected", self.degree_corrected, ["auto", True, False])
         check_choice("edge_model", self.edge_model, ["auto", "full", "weights-only"])
+        if given["design_effect"] != "auto":
+            check_number("design_effect", given["design_effect"], minimum=1.0)
         check_number("min_edge", self.min_edge, minimum=0.0, maximum=1.0)
         check_number("n_start", self.n_start, minimum=1, integer=True)
         for name in ("n_posterior", "n_consensus", "n_null"):
@@ -359,6 +370,9 @@ class MotifCommunities(Estimator):
         self.gap_, self.p_value_ = series(gap, "gap"), series(p_value, "p_value")
         self.counts_ = series(counts.astype(int), "counts")
         self.family_ = series(np.array([p.family for p in parts]), "family")
+        self.design_effect_ = series(
+            np.array([p.design_effect for p in parts]), "design_effect"
+        )
         for array in (self.dl_, self.dl_one_block_, self.gap_):
             array.attrs["units"] = "nat"
 

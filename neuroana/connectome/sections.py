@@ -97,6 +97,7 @@ def add_tables(section, motifs, communities, nulls, components) -> None:
     p = dict(
         zip(nulls["component"].values.tolist(), nulls["p_component"].values.tolist())
     )
+    split = dict(zip(nulls["component"].values.tolist(), split_p(nulls).tolist()))
     rows = []
     for c in components:
         labels = communities.labels_.sel(component=c, level=0).values
@@ -107,14 +108,15 @@ def add_tables(section, motifs, communities, nulls, components) -> None:
             round(float(motifs.stability_.sel(component=c)), 3),
             round(p.get(c, float("nan")), 4), int(labels.max()) + 1,
             round(float(communities.gap_.sel(component=c)), 1),
-            "yes" if int(communities.counts_.sel(component=c)) else "no",
+            round(split.get(c, float("nan")), 4),
             int(leiden.max()) + 1,
             str(communities.family_.sel(component=c).item()),
         ])  # fmt: skip
     section.add_table(
         "Motifs",
         ["motif", "weight", "adds to variance", "stability", "p (family-wise)",
-         "groups", "gap (nat)", "split counts", "Leiden groups", "weights"],
+         "groups", "gap (nat)", "p of the split (family-wise)",
+         "Leiden groups", "weights"],
         rows,
     )  # fmt: skip
     table = communities.membership(components[0])
@@ -122,6 +124,12 @@ def add_tables(section, motifs, communities, nulls, components) -> None:
     section.add_table(
         f"Neurons of motif {components[0]}", chosen, table[chosen].values.tolist()
     )
+
+
+def split_p(nulls) -> np.ndarray:
+    """Family-wise p-value of every motif's communities; NaN where not tested."""
+    missing = np.full(nulls.sizes["component"], np.nan)
+    return nulls["p_split"].to_numpy() if "p_split" in nulls else missing
 
 
 def verdict(motifs, communities, nulls) -> str:
@@ -135,14 +143,12 @@ def verdict(motifs, communities, nulls) -> str:
     )
     if p > 0.05:
         text += " This is not more than chance: do not read single motifs."
-    split = [
-        c for c in communities.labels_["component"].values
-        if int(communities.counts_.sel(component=c))
-    ]  # fmt: skip
-    total = communities.labels_.sizes["component"]
-    text += f" In {len(split)} of {total} motifs neurons fall into communities"
-    null = np.isfinite(communities.p_value_).all()
-    text += " beyond graphs with permuted weights." if null else "."
+    split = split_p(nulls)
+    if np.isfinite(split).all():
+        text += (
+            f" In {int((split <= 0.05).sum())} of {len(split)} motifs the communities "
+            "save more nats than those of surrogates (p <= 0.05, family-wise)."
+        )
     return text
 
 

@@ -7,10 +7,8 @@ from neuroana.connectome.plots import (
     plot_communities,
     plot_graph,
     plot_motif,
-    plot_null,
-    plot_rank,
-    plot_restarts,
 )
+from neuroana.connectome.plots_checks import plot_null, plot_rank, plot_restarts
 from neuroana.core.contract import label_of
 from neuroana.core.provenance import versions
 from neuroana.core.recording import events_of
@@ -77,6 +75,12 @@ def connectome_section(
         plot_null(nulls), "Against surrogates",
         "Explained variance of surrogates (grey) and of the data (line).",
     )  # fmt: skip
+    if "gap" in nulls:
+        section.add_figure(
+            plot_null(nulls, "communities"), "Communities against surrogates",
+            "What communities save against one block: the largest of every surrogate "
+            "(grey), and each motif of the data (lines).",
+        )  # fmt: skip
     if np.isfinite(selector.table_).any():
         section.add_figure(
             plot_rank(selector),

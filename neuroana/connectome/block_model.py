@@ -62,12 +62,16 @@ class Graph:
     degree_corrected : bool
     edges : bool
         Whether adjacency and edge counts are described.
+    design_effect : float
+        Dependent weights that are worth one (`dependence`); divides all that describes
+        weights.
     """
 
     stats: np.ndarray
     family: str
     degree_corrected: bool = False
     edges: bool = True
+    design_effect: float = 1.0
 
     @property
     def n_nodes(self) -> int:
@@ -106,9 +110,10 @@ class Graph:
         if self.edges and self.degree_corrected:
             total -= float(gammaln(self.stats[0].sum(axis=1) + 1).sum())
         if self.family == "log-normal":
-            total += float(self.stats[2].sum() / 2)
+            total += float(self.stats[2].sum() / 2) / self.design_effect
         if self.family == "poisson":
-            total += float(gammaln(self.stats[1][edge] + 1).sum() / 2)
+            sums = float(gammaln(self.stats[1][edge] + 1).sum() / 2)
+            total += sums / self.design_effect
         return total
 
 
@@ -118,6 +123,7 @@ def make_graph(
     *,
     degree_corrected: bool = False,
     edges: bool = True,
+    design_effect: float = 1.0,
 ) -> Graph:
     """A graph from a symmetric matrix; zeros are no edges.
 
@@ -131,7 +137,7 @@ def make_graph(
     w = np.where(edge > 0, weights, 0.0)
     logs = np.log(np.where(edge > 0, w, 1.0))
     stats = np.stack([edge, w, logs, logs**2])
-    return Graph(stats, family, degree_corrected, edges)
+    return Graph(stats, family, degree_corrected, edges, design_effect)
 
 
 def block_sums(graph: Graph, labels: np.ndarray, n_groups: int | None = None):
@@ -165,7 +171,7 @@ def weight_terms(graph: Graph, sums: np.ndarray) -> np.ndarray:
         )  # fmt: skip
     else:
         found = law(graph.family, safe, x, graph.least)
-    return np.where(some, found, 0.0)
+    return np.where(some, found, 0.0) / graph.design_effect
 
 
 def law(family: str, n, x, least: float):
@@ -212,7 +218,8 @@ def global_terms(graph: Graph, n_groups, n_pairs, *, totals: bool = True):
         n_cells = n_groups * (n_groups + 1) / 2
         total = total + log_binomial(n_cells + graph.n_edges - 1, graph.n_edges)
     if graph.family != "log-normal" and totals:
-        total = total + law(of_totals(graph), n_pairs, graph.total, graph.least)
+        cost = law(of_totals(graph), n_pairs, graph.total, graph.least)
+        total = total + cost / graph.design_effect
     return total
 
 
@@ -293,7 +300,8 @@ def level_length(graph: Graph, n, e, x, c) -> float:
     if graph.family != "log-normal":
         some = c > 0.5
         found = law(of_totals(graph), np.where(some, c, 1.0), x, graph.least)
-        total += float(np.where(some, found, 0.0)[upper].sum())
+        cost = float(np.where(some, found, 0.0)[upper].sum())
+        total += cost / graph.design_effect
     return total
 
 
@@ -306,7 +314,8 @@ def top_length(graph: Graph, pairs: np.ndarray) -> float:
         total += float(log_binomial(n_cells + graph.n_edges - 1, graph.n_edges))
     if graph.family != "log-normal":
         n_pairs = max(n_pairs, 1)
-        total += float(law(of_totals(graph), n_pairs, graph.total, graph.least))
+        cost = float(law(of_totals(graph), n_pairs, graph.total, graph.least))
+        total += cost / graph.design_effect
     return total
 
 

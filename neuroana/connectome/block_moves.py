@@ -254,7 +254,7 @@ def arrays_of(state: State):
     mu0, b0 = graph.prior
     numbers = np.array([
         float(graph.edges), float(graph.degree_corrected), mu0, b0, graph.least,
-        float(graph.n_edges), graph.total, float(graph.n_nodes),
+        float(graph.n_edges), graph.total, float(graph.n_nodes), graph.design_effect,
     ])  # fmt: skip
     return (
         state.labels, state.sums, state.size, state.degree, graph.stats,

@@ -36,7 +36,7 @@ def pair_term(m, x, y, q, inside, family, numbers, table):
         if inside:
             total -= m * log(2.0)
     if family != 1:
-        return total + law(family, m, x, numbers[4], table)
+        return total + law(family, m, x, numbers[4], table) / numbers[8]
     mu0, b0 = numbers[2], numbers[3]
     mean = y / m
     inner = q - m * mean * mean
@@ -44,10 +44,11 @@ def pair_term(m, x, y, q, inside, family, numbers, table):
         inner = 0.0
     b = b0 + inner / 2 + m * (mean - mu0) ** 2 / (2 * (1.0 + m))
     a = 1.0 + m / 2
-    return (
-        total - table[1, k] - log(b0) + a * log(b)
+    weights = (
+        a * log(b) - table[1, k] - log(b0)
         + 0.5 * log(1.0 + m) + m / 2 * log(2 * pi)
     )  # fmt: skip
+    return total + weights / numbers[8]
 
 
 @njit(cache=True)
@@ -75,7 +76,8 @@ def global_term(n_groups, n_pairs, family, numbers, table):
         total += lgamma(cells + e) - lgamma(e + 1) - lgamma(cells)
     if family != 1:
         of_totals = 2 if family == 3 else family
-        total += law(of_totals, float(n_pairs), numbers[6], numbers[4], table)
+        cost = law(of_totals, float(n_pairs), numbers[6], numbers[4], table)
+        total += cost / numbers[8]
     return total
 
 

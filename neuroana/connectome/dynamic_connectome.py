@@ -8,24 +8,19 @@ from sklearn.base import clone
 from neuroana.connectome import dynamics
 from neuroana.connectome.affinity import RECTIFIED, fold
 from neuroana.connectome.differential_affinity import PAPER, DifferentialAffinity
+from neuroana.connectome.event_courses import (
+    event_vectors,
+    flat_courses,
+    gather_events,
+)
 from neuroana.connectome.event_statistics import event_statistics
 from neuroana.connectome.motif_communities import MotifCommunities
 from neuroana.connectome.non_negative_cp import NonNegativeCP
 from neuroana.connectome.nulls import members_of, null_test
 from neuroana.connectome.tensors import neurons_of
-from neuroana.core.checks import check_choice, message
-from neuroana.core.contract import is_recording
-from neuroana.core.errors import SchemaError
+from neuroana.core.checks import check_choice
 from neuroana.core.estimator import Estimator
 from neuroana.core.random import branch_seed, draw_seed
-from neuroana.core.recording import events_of
-
-
-PARTS = {
-    "affinity": DifferentialAffinity,
-    "factorization": NonNegativeCP,
-    "communities": MotifCommunities,
-}
 
 
 class DynamicConnectome(Estimator):
@@ -50,9 +45,10 @@ class DynamicConnectome(Estimator):
 
     Attributes
     ----------
-    affinity_, factorization_, communities_
-        The fitted parts, as attributes with the same names without the underscore on
-        loading.
+    affinity_ : DifferentialAffinity
+    factorization_ : NonNegativeCP
+    communities_ : MotifCommunities
+        The fitted parts; :meth:`save` writes all three to one file.
     tensor_ : DataArray or AffinityOperator
         Not saved.
 
@@ -101,29 +97,17 @@ class DynamicConnectome(Estimator):
         check_choice("preset", self.preset, [None, "dyballa2024"])
         self.seed_ = draw_seed(self.random_state)
         self._events = gather_events(X)
-        self._affinity, factorization, communities = self._parts(len(members_of(X)))
-        self.tensor_ = self._affinity.fit_transform(X)
-        self._factorization = factorization.fit(self.tensor_)
-        self._communities = communities.fit(self._factorization)
+        affinity, factorization, communities = self._parts(len(members_of(X)))
+        self._tensor = affinity.fit_transform(X)
+        self.affinity_ = affinity
+        self.factorization_ = factorization.fit(self._tensor)
+        self.communities_ = communities.fit(self.factorization_)
         return self
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_communities")
-
     @property
-    def affinity_(self):
-        """The fitted :class:`DifferentialAffinity`."""
-        return self._affinity
-
-    @property
-    def factorization_(self):
-        """The fitted :class:`NonNegativeCP`."""
-        return self._factorization
-
-    @property
-    def communities_(self):
-        """The fitted :class:`MotifCommunities`."""
-        return self._communities
+    def tensor_(self):
+        """The affinity tensor, or the operator that stands for it."""
+        return self._tensor
 
     def _parts(self, n_animals):
         """Fresh copies of the parts with seeds, and the preset's values."""
@@ -352,7 +336,7 @@ class DynamicConnectome(Estimator):
         """
         g = self.strength()
         courses, time, owner, names = flat_courses(g, self.factorization_)
-        events = self._events if events is None else events
+        events = getattr(self, "_events", None) if events is None else events
         on = event_vectors(events, time, owner, names, len(g["time"]))
         dt = float(np.median(np.diff(time[owner == owner[0]])))
         return event_statistics(
@@ -374,7 +358,7 @@ class DynamicConnectome(Estimator):
         Returns
         -------
         Dataset
-            observed, null (draw), p_value.
+            observed, null (draw), p_value; score and gap (component) with their own.
 
         Examples
         --------
@@ -390,7 +374,8 @@ class DynamicConnectome(Estimator):
         self._fitted()
         return null_test(
             recordings, kind, n, affinity=self.affinity_,
-            factorization=self.factorization_, random_state=random_state,
+            factorization=self.factorization_, communities=self.communities_,
+            random_state=random_state,
         )  # fmt: skip
 
     def plot(self, component=0, **options):
@@ -412,54 +397,6 @@ class DynamicConnectome(Estimator):
         return plot_motif(self._fitted().factorization_, component,
                           communities=self.communities_, **options)  # fmt: skip
 
-    def save(self, path):
-        """Write all three fitted parts to one NetCDF file; the tensor is left out.
-
-        Parameters
-        ----------
-        path : str or Path
-        """
-        from neuroana.core.store import write_netcdf
-
-        self._fitted()
-        parts = {name: getattr(self, f"_{name}").to_dataset() for name in PARTS}
-        tree = xr.DataTree.from_dict(parts)
-        tree.attrs = {"neuroana_connectome": 1, "seed": self.seed_,
-                      "preset": str(self.preset or "")}  # fmt: skip
-        return write_netcdf(tree, path)
-
-    @classmethod
-    def load(cls, path):
-        """Read what :meth:`save` wrote.
-
-        Parameters
-        ----------
-        path : str or Path
-
-        Raises
-        ------
-        SchemaError
-            If it holds something else.
-        """
-        import tempfile
-        from pathlib import Path
-
-        from neuroana.core.store import read_tree, write_netcdf
-
-        tree = read_tree(path)
-        if not tree.attrs.get("neuroana_connectome"):
-            raise SchemaError(message(f"{path}", "a DynamicConnectome", "another file"))
-        model = cls(preset=tree.attrs["preset"] or None)
-        model.seed_ = int(tree.attrs["seed"])
-        model._events = None
-        with tempfile.TemporaryDirectory() as folder:
-            for name, kind in PARTS.items():
-                file = write_netcdf(tree[name].to_dataset(), Path(folder, f"{name}.nc"))
-                part = kind.load(file)
-                setattr(model, f"_{name}", part)
-                setattr(model, name, clone(part))
-        return model
-
     def _fitted(self):
         from sklearn.utils.validation import check_is_fitted
 
@@ -479,68 +416,3 @@ class DynamicConnectome(Estimator):
         names = self.communities_.labels_["neuron"].values
         return xr.DataArray(values, dims=("time", "neuron"), name=name,
                             coords={**along, "neuron": names})  # fmt: skip
-
-
-def gather_events(X):
-    """Event tables of the recordings by animal, or None."""
-    found = {}
-    for number, item in enumerate(members_of(X)):
-        if is_recording(item) and "onset" in item:
-            from neuroana.core.contract import label_of
-
-            name = label_of(item)
-            found[f"animal-{number}" if name == "recording" else name] = events_of(item)
-    return found or None
-
-
-def flat_courses(g, cp):
-    """Courses (samples, component), seconds, animal of every sample, names."""
-    if "animal" in g.dims:
-        names = [str(a) for a in g["animal"].values]
-        flat = g.transpose("animal", "time", "component")
-        values = flat.to_numpy().reshape(-1, g.sizes["component"])
-        time = np.tile(g["time"].values, len(names))
-        return values, time, np.repeat(np.arange(len(names)), g.sizes["time"]), names
-    time = g["time"].values
-    if "animal" in g.coords and g["animal"].dims == ("time",):
-        names = list(dict.fromkeys(g["animal"].values.tolist()))
-        owner = np.array([names.index(a) for a in g["animal"].values.tolist()])
-    else:
-        names = [str(cp.animal_["animal"].values[0])]
-        owner = np.zeros(len(time), dtype=int)
-    return g.transpose("time", "component").to_numpy(), time, owner, names
-
-
-def event_vectors(events, time, owner, names, n_time):
-    """For every kind of event a vector over the samples, true while it is on."""
-    if events is None:
-        raise SchemaError(
-            message("events", "onsets and durations, or vectors over time", "none",
-                    "pass events=, or recordings with events")
-        )  # fmt: skip
-    if isinstance(events, pd.DataFrame):
-        events = dict.fromkeys(names, events)
-    if all(isinstance(v, pd.DataFrame) for v in events.values()):
-        kinds = sorted({str(k) for v in events.values() for k in v["trial_type"]})
-        on = {k: np.zeros(len(time), dtype=bool) for k in kinds}
-        for name, table in events.items():
-            if name not in names:
-                continue
-            mine = owner == names.index(name)
-            for _, row in table.iterrows():
-                stop = row["onset"] + max(float(np.nan_to_num(row["duration"])), 0.0)
-                inside = (time >= row["onset"]) & (time <= stop) & mine
-                on[str(row["trial_type"])] |= inside
-        return on
-    on = {}
-    for name, values in events.items():
-        values = np.asarray(values).astype(bool)
-        if values.shape == (n_time,) and n_time != len(time):
-            values = np.tile(values, len(names))
-        if values.shape != (len(time),):
-            raise SchemaError(
-                message(f"events[{name!r}]", f"{len(time)} values, one a sample",
-                        values.shape)
-            )  # fmt: skip
-        on[str(name)] = values
-    return on

@@ -204,8 +204,7 @@ class Run:
         if s.l1:
             total = s.l1 * sum(total64(f) for f in (A[:, : self.n_free], B, C))
         if s.smooth:
-            b = B[:, :, np.argsort(data.order)]
-            bent = b[..., 2:] - 2 * b[..., 1:-1] + b[..., :-2]
+            bent = bends(B, data)
             free = [] if s.single else [C]
             total = total + s.smooth / 2 * sum(
                 total64(f * f) for f in (A[:, : self.n_free], bent, *free)
@@ -247,11 +246,13 @@ class Run:
                 B[s, r, where] = 1.0
                 C[s, r] = 1.0
                 self.calm[s] = 0
-        plain = not (self.settings.l1 or self.settings.smooth)
-        if not plain or not self.settings.rebalance:
+        if self.settings.l1 or not self.settings.rebalance:
             return
         modes = [A, B] if self.settings.single else [A, B, C]
         size = size[: len(modes)]
+        if self.settings.smooth:  # equal penalties of all modes are the least penalty
+            size[1] = to_numpy((bends(B, products.data) ** 2).sum(-1) ** 0.5)
+            dead = dead | (size[1] <= DEAD * size[0])
         wanted = size.prod(axis=0) ** (1.0 / len(modes))
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = np.where(size > 0, wanted / size, 1.0)
@@ -295,6 +296,12 @@ class Run:
         self.ids, self.calm, self.gap = self.ids[stay], self.calm[stay], self.gap[stay]
         if np.ndim(self.gap_of_times):
             self.gap_of_times = self.gap_of_times[stay]
+
+
+def bends(B, data):
+    """Second differences of the time courses, in the order of time."""
+    b = B[:, :, np.argsort(data.order)]
+    return b[..., 2:] - 2 * b[..., 1:-1] + b[..., :-2]
 
 
 def over_animals(z, C):

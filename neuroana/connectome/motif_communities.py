@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuroana.connectome.affinity import fold
 from neuroana.connectome.block_model import FAMILIES
 from neuroana.connectome.community_starts import modularity_partition
 from neuroana.connectome.differential_affinity import PAPER
+from neuroana.connectome.motif_graphs import folded, graphs_of, observed
 from neuroana.connectome.partitions import Options, partition
-from neuroana.connectome.tensors import neurons_of
-from neuroana.core.checks import check_choice, check_number, message
-from neuroana.core.errors import DataWarning, FitWarning, ParameterError, ShapeError
+from neuroana.core.checks import check_choice, check_number
+from neuroana.core.errors import DataWarning, FitWarning
 from neuroana.core.estimator import Estimator
 from neuroana.core.random import branch_seed, draw_seed
 
@@ -24,6 +23,7 @@ PRESET = {
     "weight": "exponential",
     "strength_corrected": False,
     "edge_model": "full",
+    "design_effect": 1.0,
     "degree_corrected": "auto",
     "nested": True,
 }
@@ -54,6 +54,10 @@ class MotifCommunities(Estimator):
         A quarter of the neurons when left out.
     edge_model : {"auto", "full", "weights-only"}
         Whether the presence of edges is described; not above a density of 0.9.
+    design_effect : "auto" or float
+        How many dependent weights are worth one independent weight: pairs that share a
+        neuron are not independent. "auto" measures it; 1 takes all for independent, as
+        block models commonly do, and then sees chance as further groups.
     min_edge : float
         Weights below this share of the largest are no edge.
     n_start : int
@@ -66,7 +70,8 @@ class MotifCommunities(Estimator):
         Graphs with permuted weights: a split counts only where its gap to one block
         exceeds 95 % of theirs.
     preset : {None, "dyballa2024"}
-        Exponential weights, no strength correction, edges described.
+        Exponential weights, no strength correction, edges described, weights taken for
+        independent.
     random_state : int, Generator or None
 
     Attributes
@@ -80,6 +85,7 @@ class MotifCommunities(Estimator):
         Share of the null with as large a gap, and whether the split counts; NaN and the
         sign of the gap without a null.
     family_ : DataArray of str (component)
+    design_effect_ : DataArray (component)
     coassignment_ : DataArray (component, source, target)
         Posterior share of partitions in which two neurons are together.
     consensus_ : DataArray (component, source, target)
@@ -114,6 +120,7 @@ class MotifCommunities(Estimator):
         nested=True,
         max_groups=None,
         edge_model="auto",
+        design_effect="auto",
         min_edge=1e-6,
         n_start=11,
         n_posterior=50,
@@ -129,6 +136,7 @@ class MotifCommunities(Estimator):
         self.nested = nested
         self.max_groups = max_groups
         self.edge_model = edge_model
+        self.design_effect = design_effect
         self.min_edge = min_edge
         self.n_start = n_start
         self.n_posterior = n_posterior
@@ -157,7 +165,7 @@ class MotifCommunities(Estimator):
         """
         options = self._options()
         self.seed_ = draw_seed(self.random_state)
-        graphs, names, coords, components, restarts = self._graphs(X)
+        graphs, names, coords, components, restarts = graphs_of(X)
         found = []
         for r, weights in enumerate(graphs):
             at = observed(weights)
@@ -246,8 +254,8 @@ class MotifCommunities(Estimator):
         given = {
             name: getattr(self, name)
             for name in ("method", "weight", "strength_corrected", "degree_corrected",
-                         "nested", "max_groups", "edge_model", "min_edge", "n_start",
-                         "n_posterior", "n_null")
+                         "nested", "max_groups", "edge_model", "design_effect",
+                         "min_edge", "n_start", "n_posterior", "n_null")
         }  # fmt: skip
         if self.preset:
             given |= PRESET
@@ -255,6 +263,8 @@ class MotifCommunities(Estimator):
         check_choice("weight", self.weight, ["auto", *FAMILIES])
         check_choice("degree_corrected", self.degree_corrected, ["auto", True, False])
         check_choice("edge_model", self.edge_model, ["auto", "full", "weights-only"])
+        if given["design_effect"] != "auto":
+            check_number("design_effect", given["design_effect"], minimum=1.0)
         check_number("min_edge", self.min_edge, minimum=0.0, maximum=1.0)
         check_number("n_start", self.n_start, minimum=1, integer=True)
         for name in ("n_posterior", "n_consensus", "n_null"):
@@ -262,43 +272,6 @@ class MotifCommunities(Estimator):
         if self.max_groups is not None:
             check_number("max_groups", self.max_groups, minimum=1, integer=True)
         return Options(**given)
-
-    def _graphs(self, X):
-        """Matrices (R, N, N), names, coordinates, components, restarts' factors."""
-        if hasattr(X, "pair_factor_"):
-            pair = X.pair_factor_
-            if "sign" in pair.coords:
-                pair = pair.isel(pair=np.flatnonzero(pair["sign"].values == "co"))
-            names, coords = neurons_of(pair)
-            keep = [r for r in pair["component"].values if r != "baseline"]
-            graphs = folded(pair.sel(component=keep).to_numpy().T)
-            restarts = getattr(X, "pair_restarts_", None)
-            if restarts is not None:
-                restarts = restarts.sel(component=keep)
-                restarts = restarts.to_numpy()[:, : pair.sizes["pair"]].transpose(
-                    0, 2, 1
-                )
-                restarts = np.where(np.isnan(pair.to_numpy()[:, 0]), np.nan, restarts)
-            return graphs, names, coords, keep, restarts
-        array = X if isinstance(X, xr.DataArray) else np.asarray(X, dtype=float)
-        values = np.asarray(array, dtype=float)
-        if values.ndim == 2:
-            values = values[None]
-        if values.ndim != 3 or values.shape[1] != values.shape[2]:
-            raise ShapeError(
-                message("X", "matrices ([component,] source, target)", values.shape)
-            )
-        names = np.arange(values.shape[1])
-        coords = {}
-        if isinstance(array, xr.DataArray) and array.dims[-1] in array.coords:
-            dim = array.dims[-1]
-            names = array[dim].values
-            coords = {
-                str(k).removeprefix("target_"): c.values
-                for k, c in array.coords.items() if c.dims == (dim,) and k != dim
-            }  # fmt: skip
-        components = [str(r) for r in range(len(values))]
-        return checked(values), names, coords, components, None
 
     def _label(self, found, graphs, names, coords, components):
         n, depth = len(names), max(len(p.levels) for _, p in found)
@@ -359,6 +332,9 @@ class MotifCommunities(Estimator):
         self.gap_, self.p_value_ = series(gap, "gap"), series(p_value, "p_value")
         self.counts_ = series(counts.astype(int), "counts")
         self.family_ = series(np.array([p.family for p in parts]), "family")
+        self.design_effect_ = series(
+            np.array([p.design_effect for p in parts]), "design_effect"
+        )
         for array in (self.dl_, self.dl_one_block_, self.gap_):
             array.attrs["units"] = "nat"
 
@@ -402,47 +378,3 @@ class MotifCommunities(Estimator):
                 FitWarning,
                 stacklevel=3,
             )
-
-
-def folded(pairs: np.ndarray) -> np.ndarray:
-    """Matrices (R, N, N) from pair factors (R, P)."""
-    return fold(np.asarray(pairs, dtype=np.float64))
-
-
-def observed(weights: np.ndarray) -> np.ndarray:
-    """Neurons of which at least one pair was observed."""
-    off = ~np.eye(len(weights), dtype=bool)
-    return (np.isfinite(weights) & off).any(axis=1)
-
-
-def checked(values: np.ndarray) -> np.ndarray:
-    """Matrices without self loops, or a word on what is wrong with them."""
-    known = np.isfinite(values)
-    gap = np.abs(np.where(known, values, 0) - np.where(known, values, 0).swapaxes(1, 2))
-    if np.nanmax(values, initial=0.0) == np.inf:
-        raise ParameterError(message("X", "finite weights", "inf"))
-    if gap.max(initial=0.0) > 1e-8 * np.nanmax(np.abs(values), initial=1e-300):
-        r, i, j = np.unravel_index(int(gap.argmax()), gap.shape)
-        there, back = values[r, i, j], values[r, j, i]
-        raise ParameterError(
-            message("X", "symmetric matrices",
-                    f"{there:.4g} at ({i}, {j}) and {back:.4g} back",
-                    "average the two halves: (X + X.T) / 2")
-        )  # fmt: skip
-    if np.nanmin(values, initial=0.0) < 0:
-        r, i, j = np.unravel_index(int(np.nanargmin(values)), values.shape)
-        raise ParameterError(
-            message("X", "weights >= 0", f"{values[r, i, j]:.4g} at ({i}, {j})",
-                    "split it into a positive and a negative graph, or rectify it")
-        )  # fmt: skip
-    at = np.arange(values.shape[1])
-    diagonal = np.nan_to_num(values[:, at, at])
-    if (diagonal > 0).any():
-        warnings.warn(
-            f"{int((diagonal > 0).sum())} self loops were dropped.",
-            DataWarning,
-            stacklevel=4,
-        )
-    values = values.copy()
-    values[:, at, at] = 0.0
-    return values

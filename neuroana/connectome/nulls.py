@@ -9,7 +9,10 @@
 
 Every surrogate goes through the whole chain. All motifs together have one statistic;
 each motif is compared with the largest of every surrogate, so its p-value,
-(1 + number as large) / (1 + n), holds for all motifs together.
+(1 + number as large) / (1 + n), holds for all motifs together. So for communities: what
+a motif's partition saves against one block is compared with the largest saving in every
+surrogate. Graphs with permuted weights are a weaker null: they lack what pairs with a
+common neuron share by chance.
 """
 
 import warnings
@@ -20,6 +23,7 @@ import xarray as xr
 from sklearn.base import clone
 
 from neuroana.connectome.differential_affinity import DifferentialAffinity
+from neuroana.connectome.motif_communities import MotifCommunities
 from neuroana.connectome.non_negative_cp import NonNegativeCP
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.contract import is_recording
@@ -37,6 +41,7 @@ METHODS = {
     "common_phase": "common_phase",
 }
 N_INIT = 3  # restarts of every surrogate
+QUICK = {"nested": False, "n_posterior": 0, "n_consensus": 0, "n_null": 0}
 
 
 def null_test(
@@ -46,6 +51,7 @@ def null_test(
     *,
     affinity: DifferentialAffinity | None = None,
     factorization: NonNegativeCP | None = None,
+    communities: MotifCommunities | None = None,
     random_state: Any = None,
     progress: bool | None = False,
 ) -> xr.Dataset:
@@ -61,6 +67,9 @@ def null_test(
     affinity : DifferentialAffinity, optional
     factorization : NonNegativeCP, optional
         Its rank and layout are used. The data get the same three restarts.
+    communities : MotifCommunities, optional
+        When given, partitions are tested too; every surrogate costs one search a motif
+        more.
     random_state : int, Generator or None
     progress : bool or None
 
@@ -70,6 +79,7 @@ def null_test(
         observed, null (draw), p_value: explained variance of all components, for
         "common_phase" beyond a constant pattern. score, p_component (component): what
         each motif adds, against the largest of every surrogate, null_score (draw).
+        With `communities`: gap, p_split (component) and null_gap (draw), in nats.
 
     Raises
     ------
@@ -97,26 +107,34 @@ def null_test(
                     "use kind='circular'")
         )  # fmt: skip
     model.set_params(random_state=branch_seed(seed, 0))
-    observed, scores = statistic(members, affinity, model, kind)
-    null, top = np.empty(n), np.empty(n)
+    quick = None if communities is None else clone(communities).set_params(**QUICK)
+    observed, scores, gaps = statistic(members, affinity, model, kind, quick)
+    null, top, gap = np.empty(n), np.empty(n), np.empty(n)
     for k in track(range(n), "surrogates", progress=progress):
         drawn = draw(members, kind, branch_seed(seed, 1, k))
         model.set_params(random_state=branch_seed(seed, 2, k))
-        null[k], own = statistic(drawn, affinity, model, kind)
+        null[k], own, saved = statistic(drawn, affinity, model, kind, quick)
         top[k] = own.max()
-    larger = (top[:, None] >= scores.to_numpy()).sum(axis=0)
+        gap[k] = np.nan if saved is None else saved.max()
     name = "explained variance"
     if kind == "common_phase":
         name += " beyond a constant pattern"
+    found = {
+        "observed": observed,
+        "null": ("draw", null),
+        "p_value": (1 + int((null >= observed).sum())) / (1 + n),
+        "score": scores,
+        "null_score": ("draw", top),
+        "p_component": ("component", share_as_large(top, scores.to_numpy())),
+    }
+    if gaps is not None:
+        found |= {
+            "gap": gaps,
+            "null_gap": ("draw", gap),
+            "p_split": ("component", share_as_large(gap, gaps.to_numpy())),
+        }
     return xr.Dataset(
-        {
-            "observed": observed,
-            "null": ("draw", null),
-            "p_value": (1 + int((null >= observed).sum())) / (1 + n),
-            "score": scores,
-            "null_score": ("draw", top),
-            "p_component": ("component", (1 + larger) / (1 + n)),
-        },
+        found,
         attrs={
             "kind": kind,
             "statistic": name,
@@ -125,6 +143,17 @@ def null_test(
             "rank": int(model.rank),
         },
     )
+
+
+def share_as_large(null: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(1 + draws as large) / (1 + draws) for each value.
+
+    Examples
+    --------
+    >>> share_as_large(np.array([1.0, 2.0, 3.0]), np.array([2.5, 9.0])).tolist()
+    [0.5, 0.25]
+    """
+    return (1 + (null[:, None] >= values).sum(axis=0)) / (1 + len(null))
 
 
 def members_of(recordings: Any) -> list:
@@ -169,17 +198,18 @@ def mixed_animals(members: list, seed: int) -> list:
     ]
 
 
-def statistic(members, affinity, model, kind) -> tuple[float, xr.DataArray]:
-    """Explained variance of all components, and what each motif adds to it."""
+def statistic(members, affinity, model, kind, communities=None):
+    """Explained variance of all, what each motif adds, what its partition saves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NeuroanaWarning)
         tensor = clone(affinity).fit_transform(members)
         fitted = clone(model).fit(tensor)
+        gaps = None if communities is None else clone(communities).fit(fitted).gap_
     variance = float(fitted.explained_variance_)
     if kind == "common_phase":
         variance -= explained_by_constant(tensor)
     keep = fitted.component.values[fitted.component.values != "baseline"]
-    return variance, fitted.score_.sel(component=keep)
+    return variance, fitted.score_.sel(component=keep), gaps
 
 
 def explained_by_constant(tensor) -> float:

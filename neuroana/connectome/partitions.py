@@ -1,5 +1,6 @@
 """Communities of one weighted graph: the model chosen, its partition, and the null."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from neuroana.connectome.block_model import (
     nested_description_length,
 )
 from neuroana.connectome.block_search import (
+    Found,
     levels_of_nodes,
     nest,
     posterior,
@@ -22,6 +24,7 @@ from neuroana.connectome.community_starts import (
     modularity_partition,
     ordered,
 )
+from neuroana.connectome.dependence import design_effect
 from neuroana.core.checks import message, require
 from neuroana.core.errors import ParameterError
 from neuroana.core.random import branch, branch_seed
@@ -40,6 +43,7 @@ class Options(NamedTuple):
     nested: bool = True
     max_groups: int | None = None
     edge_model: str = "auto"
+    design_effect: float | str = "auto"
     min_edge: float = 1e-6
     n_start: int = 11
     n_posterior: int = 50
@@ -57,6 +61,8 @@ class Partition(NamedTuple):
     length, length_one : float
         Description length of the partition and of one block, in nats.
     family : str
+    design_effect : float
+        Dependent weights that were counted as one.
     together : ndarray (node, node)
         Posterior share of partitions in which two nodes are together.
     gaps : ndarray (draw,)
@@ -69,6 +75,7 @@ class Partition(NamedTuple):
     family: str
     degree_corrected: bool
     edges: bool
+    design_effect: float
     together: np.ndarray
     gaps: np.ndarray
 
@@ -142,6 +149,7 @@ def partition(weights: np.ndarray, options: Options, seed: int) -> Partition:
         first.family if first else "none",
         first.degree_corrected if first else False,
         first.edges if first else False,
+        first.design_effect if first else 1.0,
         together,
         np.sum(gaps, axis=0) if gaps else np.zeros(0),
     )
@@ -153,7 +161,7 @@ def one_component(weights: np.ndarray, options: Options, seed: int) -> Partition
     if options.method != "wsbm":
         labels = by_other_method(weights, options.method, seed)
         return Partition(labels[None] if labels.ndim == 1 else labels, np.nan, np.nan,
-                         options.method, False, False, np.equal.outer(
+                         options.method, False, False, 1.0, np.equal.outer(
                              labels.reshape(-1, n)[0], labels.reshape(-1, n)[0]
                          ).astype(float), np.zeros(0))  # fmt: skip
     most = options.max_groups or max(n // 4, 1)
@@ -166,14 +174,7 @@ def one_component(weights: np.ndarray, options: Options, seed: int) -> Partition
     family = options.weight
     if family == "auto":
         family = best_family(corrected, starts, most, seed, options)
-    best = None
-    for corrects in degree_choices(options, edges):
-        graph = make_graph(corrected, family, degree_corrected=corrects, edges=edges)
-        found = search(graph, starts, max_groups=most, seed=seed,
-                       use_compiled=options.use_compiled)  # fmt: skip
-        if best is None or found.length < best[1].length:
-            best = graph, found
-    graph, found = best
+    graph, found = described(corrected, family, edges, starts, most, seed, options)
     levels, length = [found.labels], found.length
     if options.nested:
         hierarchy = nest(graph, found.labels)
@@ -188,7 +189,38 @@ def one_component(weights: np.ndarray, options: Options, seed: int) -> Partition
     one = description_length(graph, np.zeros(n, dtype=int))
     gaps = null_gaps(weights, graph, most, options, branch_seed(seed, 8))
     return Partition(levels_of_nodes(levels), length, one, family,
-                     graph.degree_corrected, edges, together, gaps)  # fmt: skip
+                     graph.degree_corrected, edges, graph.design_effect, together,
+                     gaps)  # fmt: skip
+
+
+def described(
+    weights, family, edges, starts, most, seed, options
+) -> tuple[Graph, Found]:
+    """The graph as it is described most shortly, and its partition.
+
+    The design effect is measured once, on the partition found without it. That one is
+    too fine where weights are dependent, and takes part of the dependence for groups:
+    the measure errs towards 1, and no coarse partition can feed it.
+    """
+    given = options.design_effect
+    effect = 1.0 if given == "auto" else float(given)
+    best = None
+    for corrects in degree_choices(options, edges):
+        graph = make_graph(weights, family, degree_corrected=corrects, edges=edges,
+                           design_effect=effect)  # fmt: skip
+        found = search(graph, starts, max_groups=most, seed=seed,
+                       use_compiled=options.use_compiled)  # fmt: skip
+        if best is None or found.length < best[1].length:
+            best = graph, found
+    graph, found = best
+    if given == "auto":
+        edge = graph.stats[0] > 0
+        effect = design_effect(graph.stats[2], edge, found.labels)
+    if effect > graph.design_effect:
+        graph = replace(graph, design_effect=effect)
+        found = search(graph, [found.labels, *starts], max_groups=most, seed=seed,
+                       use_compiled=options.use_compiled)  # fmt: skip
+    return graph, found
 
 
 def degree_choices(options: Options, edges: bool) -> list[bool]:
@@ -227,7 +259,8 @@ def null_gaps(weights, graph: Graph, most, options: Options, seed: int) -> np.nd
         if options.strength_corrected:
             permuted = strength_corrected(permuted)
         null = make_graph(permuted, graph.family, edges=graph.edges,
-                          degree_corrected=graph.degree_corrected)  # fmt: skip
+                          degree_corrected=graph.degree_corrected,
+                          design_effect=graph.design_effect)  # fmt: skip
         starts = make_starts(permuted, min(options.n_start, 6), branch_seed(seed, draw))
         found = search(null, starts, max_groups=most, seed=branch_seed(seed, draw),
                        use_compiled=options.use_compiled)  # fmt: skip

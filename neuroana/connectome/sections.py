@@ -7,10 +7,8 @@ from neuroana.connectome.plots import (
     plot_communities,
     plot_graph,
     plot_motif,
-    plot_null,
-    plot_rank,
-    plot_restarts,
 )
+from neuroana.connectome.plots_checks import plot_null, plot_rank, plot_restarts
 from neuroana.core.contract import label_of
 from neuroana.core.provenance import versions
 from neuroana.core.recording import events_of
@@ -77,6 +75,12 @@ def connectome_section(
         plot_null(nulls), "Against surrogates",
         "Explained variance of surrogates (grey) and of the data (line).",
     )  # fmt: skip
+    if "gap" in nulls:
+        section.add_figure(
+            plot_null(nulls, "communities"), "Communities against surrogates",
+            "What communities save against one block: the largest of every surrogate "
+            "(grey), and each motif of the data (lines).",
+        )  # fmt: skip
     if np.isfinite(selector.table_).any():
         section.add_figure(
             plot_rank(selector),
@@ -97,6 +101,7 @@ def add_tables(section, motifs, communities, nulls, components) -> None:
     p = dict(
         zip(nulls["component"].values.tolist(), nulls["p_component"].values.tolist())
     )
+    split = dict(zip(nulls["component"].values.tolist(), split_p(nulls).tolist()))
     rows = []
     for c in components:
         labels = communities.labels_.sel(component=c, level=0).values
@@ -107,14 +112,15 @@ def add_tables(section, motifs, communities, nulls, components) -> None:
             round(float(motifs.stability_.sel(component=c)), 3),
             round(p.get(c, float("nan")), 4), int(labels.max()) + 1,
             round(float(communities.gap_.sel(component=c)), 1),
-            "yes" if int(communities.counts_.sel(component=c)) else "no",
+            round(split.get(c, float("nan")), 4),
             int(leiden.max()) + 1,
             str(communities.family_.sel(component=c).item()),
         ])  # fmt: skip
     section.add_table(
         "Motifs",
         ["motif", "weight", "adds to variance", "stability", "p (family-wise)",
-         "groups", "gap (nat)", "split counts", "Leiden groups", "weights"],
+         "groups", "gap (nat)", "p of the split (family-wise)",
+         "Leiden groups", "weights"],
         rows,
     )  # fmt: skip
     table = communities.membership(components[0])
@@ -122,6 +128,12 @@ def add_tables(section, motifs, communities, nulls, components) -> None:
     section.add_table(
         f"Neurons of motif {components[0]}", chosen, table[chosen].values.tolist()
     )
+
+
+def split_p(nulls) -> np.ndarray:
+    """Family-wise p-value of every motif's communities; NaN where not tested."""
+    missing = np.full(nulls.sizes["component"], np.nan)
+    return nulls["p_split"].to_numpy() if "p_split" in nulls else missing
 
 
 def verdict(motifs, communities, nulls) -> str:
@@ -135,14 +147,12 @@ def verdict(motifs, communities, nulls) -> str:
     )
     if p > 0.05:
         text += " This is not more than chance: do not read single motifs."
-    split = [
-        c for c in communities.labels_["component"].values
-        if int(communities.counts_.sel(component=c))
-    ]  # fmt: skip
-    total = communities.labels_.sizes["component"]
-    text += f" In {len(split)} of {total} motifs neurons fall into communities"
-    null = np.isfinite(communities.p_value_).all()
-    text += " beyond graphs with permuted weights." if null else "."
+    split = split_p(nulls)
+    if np.isfinite(split).all():
+        text += (
+            f" In {int((split <= 0.05).sum())} of {len(split)} motifs the communities "
+            "save more nats than those of surrogates (p <= 0.05, family-wise)."
+        )
     return text
 
 

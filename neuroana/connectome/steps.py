@@ -97,10 +97,13 @@ class CommunityParameters(Parameters):
     )
     strength_corrected: bool = Field(True, description="divide by strengths first")
     nested: bool = Field(True, description="groups of groups")
+    design_effect: Literal["auto"] | float = Field(
+        "auto", description="dependent weights worth one; 1: all are independent"
+    )
     max_groups: int | None = Field(None, ge=1, description="null: a quarter of neurons")
     n_start: int = Field(11, ge=1, description="starts of the search")
     n_consensus: int = Field(5, ge=0, description="restarts for the consensus")
-    n_null: int = Field(19, ge=0, description="graphs with permuted weights")
+    n_null: int = Field(0, ge=0, description="graphs with permuted weights")
     preset: Literal["dyballa2024"] | None = Field(None, description="of a paper")
     random_state: int = Field(0, description="seed")
 
@@ -200,7 +203,6 @@ def choose_rank(
         )  # fmt: skip
     else:
         selector.fit(tensor)
-    selector.set_params(estimator=None)
     selector.save(outputs["table"])
     write_json({"rank": selector.rank_, "chosen": params.rank is None},
                outputs["choice"])  # fmt: skip
@@ -244,15 +246,21 @@ def find_communities(
 
 @pipeline_step(
     "connectome.nulls",
-    inputs={"recordings": RECORDINGS, "affinity": AFFINITY, "motifs": MOTIFS},
+    inputs={
+        "recordings": RECORDINGS,
+        "affinity": AFFINITY,
+        "motifs": MOTIFS,
+        "communities": COMMUNITIES,
+    },
     outputs={"nulls": File("statistics of data and surrogates, NetCDF")},
     params=NullParameters,
 )
 def compare_with_surrogates(
     inputs: dict[str, Any], outputs: dict[str, Path], params: NullParameters
 ) -> None:
-    """Take surrogates of the recordings through affinity and factorization."""
+    """Take surrogates of the recordings through the whole chain."""
     from neuroana.connectome.differential_affinity import DifferentialAffinity
+    from neuroana.connectome.motif_communities import MotifCommunities
     from neuroana.connectome.non_negative_cp import NonNegativeCP
     from neuroana.connectome.nulls import null_test
 
@@ -261,6 +269,7 @@ def compare_with_surrogates(
         read_recordings(inputs["recordings"]), params.kind, params.n,
         affinity=DifferentialAffinity(**json.loads(attrs["affinity_parameters"])),
         factorization=NonNegativeCP.load(inputs["motifs"]),
+        communities=MotifCommunities.load(inputs["communities"]),
         random_state=params.random_state,
     )  # fmt: skip
     write_netcdf(result, outputs["nulls"])

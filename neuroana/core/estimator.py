@@ -1,8 +1,9 @@
 """The estimator contract: scikit-learn's, with labelled results and safe files.
 
 An estimator only stores its arguments in ``__init__``; ``fit`` checks, calls
-kernels and labels. Learned attributes end in ``_``: labelled DataArrays, numbers
-or text. They are what :meth:`Estimator.save` writes, as one NetCDF file.
+kernels and labels. Learned attributes end in ``_``: labelled DataArrays, numbers,
+text, or other fitted estimators. They are what :meth:`Estimator.save` writes, as one
+NetCDF file, estimators within as groups of it.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import xarray as xr
 from sklearn.base import BaseEstimator
 
@@ -19,11 +21,12 @@ from neuroana.core.contract import SCHEMA
 from neuroana.core.errors import SchemaError
 from neuroana.core.provenance import bibtex, plain, record, versions
 from neuroana.core.sequences import Sequences, as_sequences
-from neuroana.core.store import read_netcdf, write_netcdf
+from neuroana.core.store import read_netcdf, read_tree, write_netcdf
 
 
 __all__ = ["Estimator", "Sequences", "as_sequences", "load"]
 EXECUTION = ("n_jobs", "progress")
+OWN = "own"  # group of the arrays of an estimator that is made of others
 
 
 class Estimator(BaseEstimator):
@@ -48,7 +51,7 @@ class Estimator(BaseEstimator):
                 continue
             if isinstance(value, xr.DataArray):
                 arrays[name.rstrip("_")] = value
-            elif value is not None:
+            elif value is not None and not isinstance(value, Estimator):
                 scalars[name] = plain(value)
         ds = xr.Dataset(arrays)
         ds.attrs = {
@@ -70,7 +73,17 @@ class Estimator(BaseEstimator):
         path : str or Path
             File to write; :meth:`load` and :func:`neuroana.load` read it back.
         """
-        return write_netcdf(self.to_dataset(), path)
+        ds = self.to_dataset()
+        parts = {
+            name.rstrip("_"): value.to_dataset()
+            for name, value in vars(self).items()
+            if _is_learned(name) and isinstance(value, Estimator)
+        }
+        if not parts:
+            return write_netcdf(ds, path)
+        top = xr.Dataset(attrs=ds.attrs | {"parts": list(parts)})
+        groups = {"/": top, OWN: ds.drop_attrs(), **parts}
+        return write_netcdf(xr.DataTree.from_dict(groups), path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -84,12 +97,31 @@ class Estimator(BaseEstimator):
             If it holds something else than this class.
         """
         ds = read_netcdf(path)
-        kind = resolve(str(ds.attrs.get("neuroana_estimator", "")), Estimator, path)
+        if "parts" not in ds.attrs:
+            return cls.from_dataset(ds, path)
+        tree = read_tree(path)
+        own = tree[OWN].to_dataset().assign_attrs(ds.attrs)
+        estimator = cls.from_dataset(own, path)
+        for name in np.atleast_1d(ds.attrs["parts"]).tolist():
+            part = Estimator.from_dataset(tree[name].to_dataset(), path)
+            setattr(estimator, f"{name}_", part)
+        return estimator
+
+    @classmethod
+    def from_dataset(cls, ds: xr.Dataset, where: str | Path = "dataset") -> Self:
+        """Undo :meth:`to_dataset`; `where` is named when something is wrong.
+
+        Raises
+        ------
+        SchemaError
+            If it holds something else than this class.
+        """
+        kind = resolve(str(ds.attrs.get("neuroana_estimator", "")), Estimator, where)
         if not issubclass(kind, cls):
             raise SchemaError(
-                message(f"{path}", f"a fitted {cls.__name__}", f"a {kind.__name__}")
+                message(f"{where}", f"a fitted {cls.__name__}", f"a {kind.__name__}")
             )
-        estimator = kind(**decode(json.loads(ds.attrs["parameters"]), path))
+        estimator = kind(**decode(json.loads(ds.attrs["parameters"]), where))
         for name, value in json.loads(ds.attrs["learned"]).items():
             setattr(estimator, name, value)
         for name, array in ds.data_vars.items():
@@ -144,7 +176,10 @@ def load(path: str | Path) -> Estimator:
 
 
 def encode(value: Any) -> Any:
-    """Turn parameters into what JSON holds; settings (dataclasses) keep their class."""
+    """Turn parameters into JSON; settings and estimators keep their class."""
+    if isinstance(value, Estimator):
+        return {"class": _path_of(type(value)),
+                **encode(value.get_params(deep=False))}  # fmt: skip
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
             f.name: encode(getattr(value, f.name))
@@ -166,7 +201,7 @@ def decode(value: Any, where: str | Path = "parameters") -> Any:
         if "class" not in value:
             return inner
         kind = resolve(value["class"], object, where)
-        if not dataclasses.is_dataclass(kind):
+        if not (dataclasses.is_dataclass(kind) or issubclass(kind, Estimator)):
             raise SchemaError(message(f"{where}", "a setting", value["class"]))
         return kind(**inner)
     if isinstance(value, list):

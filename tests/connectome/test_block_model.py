@@ -106,8 +106,11 @@ def test_search_ends_at_the_minimum_of_enumeration(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_search_finds_the_optimum_of_small_graphs(family):
-    for seed in range(12):
+@pytest.mark.parametrize(
+    "seeds", [range(12), pytest.param(range(12, 50), marks=pytest.mark.slow)]
+)
+def test_search_finds_the_optimum_of_small_graphs(family, seeds):
+    for seed in seeds:
         graph = random_graph(seed, 7, family, edges=seed % 2 == 0)
         best = min(description_length(graph, b) for b in partitions_of(7))
         found = search(graph, make_starts(graph.stats[1], 14, seed), max_groups=7,
@@ -117,7 +120,8 @@ def test_search_finds_the_optimum_of_small_graphs(family):
 
 @given(st.integers(0, 1000), st.sampled_from(FAMILIES), st.booleans(), st.booleans())
 def test_every_move_costs_what_recomputing_says(seed, family, dc, edges):
-    graph = random_graph(seed, 10, family, degree_corrected=dc, edges=edges)
+    graph = random_graph(seed, 10, family, degree_corrected=dc, edges=edges,
+                         design_effect=1.0 + seed % 3)  # fmt: skip
     rng = np.random.default_rng(seed)
     state = make_state(graph, rng.integers(0, 4, 10), 6)
     node = int(rng.integers(10))
@@ -135,7 +139,8 @@ def test_every_move_costs_what_recomputing_says(seed, family, dc, edges):
 
 @given(st.integers(0, 1000), st.sampled_from(FAMILIES), st.booleans(), st.booleans())
 def test_every_merge_costs_what_recomputing_says(seed, family, dc, edges):
-    graph = random_graph(seed, 10, family, degree_corrected=dc, edges=edges)
+    graph = random_graph(seed, 10, family, degree_corrected=dc, edges=edges,
+                         design_effect=1.0 + seed % 3)  # fmt: skip
     rng = np.random.default_rng(seed)
     state = make_state(graph, rng.integers(0, 4, 10), 6)
     used = np.flatnonzero(state.size > 0)
@@ -151,7 +156,8 @@ def test_every_merge_costs_what_recomputing_says(seed, family, dc, edges):
 @pytest.mark.parametrize("edges", [True, False])
 def test_compiled_moves_are_their_array_twin(family, edges):
     pytest.importorskip("numba")
-    graph = random_graph(3, 25, family, edges=edges, degree_corrected=edges)
+    graph = random_graph(3, 25, family, edges=edges, degree_corrected=edges,
+                         design_effect=1.5)  # fmt: skip
     rng = np.random.default_rng(0)
     start = rng.integers(0, 5, 25)
     one, two = make_state(graph, start, 8), make_state(graph, start, 8)

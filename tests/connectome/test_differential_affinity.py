@@ -159,6 +159,23 @@ def test_a_neuron_with_mad_zero_is_scaled_by_its_deviation(walk):
     assert np.isfinite(tensor).all()
 
 
+def test_many_neurons_with_mad_zero_have_all_scaled_alike(walk):
+    sparse = np.zeros((120, 2))
+    sparse[60:, 0], sparse[90:, 1] = 1.0, 1.0
+    both = recording(np.column_stack([walk[:, :3], sparse]))
+    with pytest.warns(DataWarning, match="2 traces have a median"):
+        found = DifferentialAffinity(sigma=0.5).fit_transform(both)
+    wanted = DifferentialAffinity(sigma=0.5, scale="std").fit_transform(both)
+    np.testing.assert_allclose(found, wanted)
+
+
+def test_a_clock_that_runs_back_is_refused(walk):
+    rec = recording(walk)
+    back = rec.assign_coords(time=rec["time"].values[::-1])
+    with pytest.raises(SchemaError, match="time"):
+        DifferentialAffinity().fit_transform(back)
+
+
 def test_fewer_than_three_neurons_are_refused(walk):
     with pytest.raises(ParameterError, match="at least 3 neurons"):
         DifferentialAffinity().fit(recording(walk[:, :2]))

@@ -246,6 +246,13 @@ def test_smooth_time_courses_are_smoother(tensor):
     assert bent[1] < 0.5 * bent[0]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_smooth_fits_converge(tensor, dtype):
+    model = NonNegativeCP(3, n_init=1, smooth_time=1.0, dtype=dtype, random_state=0)
+    assert model.fit(tensor).converged_
+    assert model.n_iter_ < 300
+
+
 def test_sparse_factors_have_more_zeros(tensor):
     options = {"n_init": 2, "random_state": 0}
     found = [

@@ -39,7 +39,8 @@ def folder(tmp_path_factory):
     run("connectome.communities", {"motifs": at["motifs"]},
         {"communities": at["communities"]}, CHAIN["communities"])  # fmt: skip
     run("connectome.nulls",
-        {"recordings": files, "affinity": at["affinity"], "motifs": at["motifs"]},
+        {"recordings": files, "affinity": at["affinity"], "motifs": at["motifs"],
+         "communities": at["communities"]},
         {"nulls": at["nulls"]}, CHAIN["nulls"])  # fmt: skip
     run("connectome.report",
         {"recordings": files, "rank": at["table"], "motifs": at["motifs"],
@@ -74,6 +75,7 @@ def test_nulls_step_tests_every_motif(folder):
     result = read_netcdf(folder / "nulls.nc")
     assert result.sizes["draw"] == 3
     assert float(result["p_value"]) in (0.25, 0.5, 0.75, 1.0)
+    assert result["p_split"].sizes == result["gap"].sizes
 
 
 def test_report_step_has_all_figures(folder):

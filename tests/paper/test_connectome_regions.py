@@ -20,7 +20,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def fish(realdata):
-    """Traces of a fish on a nominal clock, and its assemblies."""
+    """Traces of a fish, 2 Hz assumed since its rate is unknown, and its assemblies."""
     folder = realdata / "calcium" / "zebrafish_tectum_20151104"
     if not folder.is_dir():
         pytest.skip("the recording is not there")
@@ -29,15 +29,19 @@ def fish(realdata):
     traces = traces.T if traces.shape[0] < traces.shape[1] else traces
     lines = (folder / "zf_20151104-f1_assembly_assignments.csv").read_text().split("\n")
     rows = [[int(float(v)) - 1 for v in row.split(",") if v.strip()] for row in lines]
-    rec = na.from_array(traces, "calcium", sampling_rate=4.0, units="dF/F")
+    rec = na.from_array(traces, "calcium", sampling_rate=2.0, units="dF/F")
     return rec, [row for row in rows if row]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "auc"), [("geomean", 0.840), ("rise", 0.864)])
-def test_assemblies_of_a_fish_are_found(fish, kind, auc):
+@pytest.mark.parametrize(
+    ("kind", "auc", "wanted"),
+    [("geomean", 0.840, [0.60, 0.33, 0.63, 0.13, 0.86]),
+     ("rise", 0.864, [0.60, 0.33, 0.68, 0.13, 0.86])],
+)  # fmt: skip
+def test_assemblies_of_a_fish_are_found(fish, kind, auc, wanted):
     rec, assemblies = fish
-    tensor = DifferentialAffinity(kind, stride=5).fit_transform(rec)
+    tensor = DifferentialAffinity(kind, scale="std", stride=5).fit_transform(rec)
     i, j = pair_indices(rec.sizes["neuron"])
     same = np.zeros(len(i), dtype=bool)
     for members in assemblies:
@@ -55,7 +59,8 @@ def test_assemblies_of_a_fish_are_found(fish, kind, auc):
             top = set(np.argsort(-strength)[: len(members)].tolist())
             best = max(best, len(top & set(members)) / len(top | set(members)))
         overlaps.append(best)
-    assert sum(v > 0.5 for v in overlaps) >= 3
+    assert sum(v > 0.55 for v in overlaps) >= 3
+    np.testing.assert_allclose(overlaps, wanted, atol=0.03)
 
 
 @pytest.mark.slow

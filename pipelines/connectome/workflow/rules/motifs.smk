@@ -80,6 +80,7 @@ rule nulls:
         recordings=prepared,
         affinity=f"{RESULTS}/affinity/{{group}}.nc",
         motifs=f"{RESULTS}/motifs/{{group}}.nc",
+        communities=f"{RESULTS}/communities/{{group}}.nc",
     output:
         f"{RESULTS}/nulls/{{group}}.nc",
     log:
@@ -89,5 +90,6 @@ rule nulls:
         files=lambda wildcards, input: as_inputs("recordings", input.recordings),
     shell:
         STEP + " connectome.nulls {params.files} --input affinity={input.affinity:q}"
-        " --input motifs={input.motifs:q} --output nulls={output:q}"
+        " --input motifs={input.motifs:q} --input communities={input.communities:q}"
+        " --output nulls={output:q}"
         " --params {params.options:q} 2> {log:q}"

@@ -11,7 +11,8 @@ import numpy as np
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError
 from neuroana.fc.intermediates import undefined_diagonal
-from neuroana.fc.registry import intermediate, operator
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import intermediate
 
 
 GRANGER = "Granger 1969, Econometrica 37, 424"
@@ -31,7 +32,7 @@ def lagged_design(x, order):
     return past, present - present.mean(axis=1, keepdims=True)
 
 
-@intermediate
+@intermediate(workspace=lambda T, N, order: 4 * order * T * N + (order * N) ** 2)
 def lag_moments(x, *, order=1):
     """Gram matrices of past and present: R (lag, roi, lag, roi), r, s, samples."""
     check_number("order", order, minimum=1, integer=True)
@@ -63,6 +64,11 @@ def check_samples(n_time, order, n, name):
                 "use a lower order, fewer regions, or the bivariate 'granger'",
             )
         )
+
+
+def pair_equations(T, N, order):
+    """Numbers of all normal equations of pairs, twice, and of the lagged samples."""
+    return 4 * order * T * N + (8 * order**2 + 8 * order + 8) * N**2 + (order * N) ** 2
 
 
 def bivariate_residuals(lag_moments):
@@ -129,7 +135,8 @@ def chosen_order(x, max_order, criterion):
 
 
 @operator("granger", "model-based", directed=True, ordered=True,
-          cost="T*N^2 + 8*N^2", needs=("lag_moments",), source=GRANGER)  # fmt: skip
+          cost="T*N^2 + 8*N^2", needs=("lag_moments",), source=GRANGER,
+          workspace=pair_equations)  # fmt: skip
 def granger(x, *, lag_moments, order=1, criterion="fixed", statistic="log_ratio"):
     """Whether the past of the source predicts the target beyond the target's own past.
 
@@ -165,8 +172,9 @@ def granger(x, *, lag_moments, order=1, criterion="fixed", statistic="log_ratio"
 
 
 @operator("te_gauss", "information", directed=True, ordered=True,
-          cost="T*N^2 + 8*N^2",
-          source=BARNETT)  # fmt: skip
+          cost="T*N^2 + 8*N^2", source=BARNETT,
+          workspace=lambda T, N, source_lags, target_lags:
+          pair_equations(T, N, max(source_lags, target_lags)))  # fmt: skip
 def te_gauss(x, *, source_lags=1, target_lags=1):
     """Transfer entropy of Gaussian variables, half the log ratio of Granger, in nats.
 
@@ -207,7 +215,7 @@ def residual(design, y):
     return (y**2).sum(axis=1) - (right * beta).sum(axis=(1, 2))
 
 
-@intermediate
+@intermediate(workspace=lambda T, N, order: 5 * (order * N) ** 2)
 def full_autoregression(lag_moments):
     """Coefficients A (recording, lag, target, source), innovations, R^-1, RSS."""
     R, r, s, n_samples = lag_moments
@@ -222,7 +230,8 @@ def full_autoregression(lag_moments):
 
 @operator("granger_conditional", "model-based", directed=True, ordered=True,
           cost="T*N^2 + N^3", needs=("full_autoregression",),
-          source=GEWEKE)  # fmt: skip
+          source=GEWEKE,
+          workspace=lambda T, N, order: 4 * (order + 2) * N**2)  # fmt: skip
 def granger_conditional(x, *, full_autoregression, order=1, statistic="log_ratio"):
     """Whether a source predicts the target beyond the past of all other regions.
 
@@ -251,7 +260,9 @@ def granger_conditional(x, *, full_autoregression, order=1, statistic="log_ratio
 
 @operator("var_coef", "model-based", directed=True, signed=True, ordered=True,
           cost="T*N^2 + N^3",
-          source=LUETKEPOHL)  # fmt: skip
+          source=LUETKEPOHL,
+          workspace=lambda T, N, order:
+          4 * order * T * N + 5 * (order * N) ** 2)  # fmt: skip
 def var_coef(x, *, order=1, ridge=0.0):
     """Coefficients of the first lag of one autoregression of all regions.
 

@@ -1,7 +1,7 @@
 """Recordings of any kind as arrays that share their regions, whatever their rates."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ import xarray as xr
 from neuroana.core.checks import message
 from neuroana.core.errors import DataWarning, NeuroanaError, ShapeError
 from neuroana.core.sequences import Sequences, as_sequences
+
+
+SPACE = ("roi", "voxel", "channel", "neuron")
 
 
 class ConstantRoiError(NeuroanaError, ValueError):
@@ -34,6 +37,10 @@ class Group:
     entities : list of dict
     several : bool
         Whether a collection came in.
+    origin : list of str, optional
+        Of windows, the recording that each is from.
+    starts : list of float, optional
+        And its first sample, in seconds (in samples without a rate).
     """
 
     values: list[np.ndarray]
@@ -43,6 +50,8 @@ class Group:
     labels: list[str]
     entities: list[dict[str, Any]]
     several: bool
+    origin: list[str] | None = None
+    starts: list[float] | None = None
 
     def on(self, names: np.ndarray) -> "Group":
         """The same on these regions, in this order."""
@@ -58,8 +67,7 @@ class Group:
         at = [place[str(n)] for n in names]
         coords = {k: v[at] for k, v in self.coords.items()}
         values = [v[:, at] for v in self.values]
-        return Group(values, self.rates, self.names[at], coords, self.labels,
-                     self.entities, self.several)  # fmt: skip
+        return replace(self, values=values, names=self.names[at], coords=coords)
 
 
 def gather(X: Any) -> Group:
@@ -74,6 +82,8 @@ def gather(X: Any) -> Group:
     ['0', '1']
     """
     parts, several = _parts(X)
+    for k, part in enumerate(parts):
+        _check_part(part, k)
     labelled = [_is_labelled(p) for p in parts]
     singles = [as_sequences(p) for p in parts]
     names = [s.names for s in singles]
@@ -134,6 +144,32 @@ def _joined(singles: list[Sequences], names, several) -> Group:
         [dict(s.entities[0]) if s.entities else {} for s in singles],
         several,
     )
+
+
+def _check_part(part: Any, k: int) -> None:
+    """Time first; whole numbers that do not stand at the end of their range."""
+    dims = part.dims if isinstance(part, xr.DataArray) else ()
+    if dims and dims[0] in SPACE and "time" not in dims:
+        raise ShapeError(
+            message(f"recording {k}", "dims (time, space)", dims,
+                    "transpose it, or name its dims")
+        )  # fmt: skip
+    values = part["signal"] if isinstance(part, xr.Dataset) else part
+    kind = getattr(values, "dtype", np.dtype(float))
+    if not isinstance(kind, np.dtype) or kind.kind not in "iu" or kind.itemsize > 2:
+        return
+    values = np.asarray(values)
+    edge = np.iinfo(kind)
+    full = values == edge.max
+    if kind.kind == "i":
+        full |= values == edge.min
+    if full.any():
+        warnings.warn(
+            f"Recording {k}: {int(full.sum())} of {full.size} samples stand at the end "
+            f"of the range of {kind.name} ({edge.max}): the recorder was saturated.",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def _is_labelled(part: Any) -> bool:

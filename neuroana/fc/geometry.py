@@ -4,7 +4,8 @@ import numpy as np
 
 from neuroana.core.checks import check_number, message
 from neuroana.core.errors import FitWarning, ParameterError
-from neuroana.fc.registry import Shared, operator
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import Shared
 from neuroana.fc.shrinkage import check_rank
 
 
@@ -80,7 +81,7 @@ def geometric_mean(s, *, tol=1e-7, max_iter=30):
     return g
 
 
-def learn_reference(parts, *, estimator="ledoit_wolf", shrinkage=0.1, tol=1e-7,
+def learn_reference(parts, *, estimator="ledoit_wolf", shrinkage=None, tol=1e-7,
                     max_iter=30):  # fmt: skip
     """Geometric mean of the covariances of recordings of any lengths."""
     params = {"estimator": estimator, "shrinkage": shrinkage}
@@ -92,6 +93,7 @@ def learn_reference(parts, *, estimator="ledoit_wolf", shrinkage=0.1, tol=1e-7,
 
 @operator("tangent", "precision", signed=True, cost="T*N^2 + 30*N^3",
           needs=("estimates",), learn=learn_reference,
+          workspace=lambda T, N: 8 * N**2,
           source="Varoquaux et al. 2010, MICCAI, 200")  # fmt: skip
 def tangent(x, *, estimates, reference, estimator="ledoit_wolf", tol=1e-7, max_iter=30):
     """Covariances as deviations log(G^-1/2 S G^-1/2) from the group's G.
@@ -102,8 +104,8 @@ def tangent(x, *, estimates, reference, estimator="ledoit_wolf", tol=1e-7, max_i
     Parameters
     ----------
     estimator : {'ledoit_wolf', 'oas', 'shrunk', 'empirical'}
-    shrinkage : float, default=0.1
-        Of ``'shrunk'``.
+    shrinkage : float, optional
+        Of ``'shrunk'``, 0.1 unless given.
     tol : float, default=1e-7
         The mean is found when the gradient is below, per entry.
     max_iter : int, default=30
@@ -120,7 +122,7 @@ def tangent(x, *, estimates, reference, estimator="ledoit_wolf", tol=1e-7, max_i
 
 
 @operator("log_euclidean", "precision", signed=True, cost="T*N^2 + 10*N^3",
-          needs=("estimates",),
+          needs=("estimates",), workspace=lambda T, N: 8 * N**2,
           source="Arsigny et al. 2007, SIAM J. Matrix Anal. Appl. 29, 328")  # fmt: skip
 def log_euclidean(x, *, estimates, estimator="ledoit_wolf"):
     """Matrix logarithm of the covariance; needs no group.
@@ -131,8 +133,8 @@ def log_euclidean(x, *, estimates, estimator="ledoit_wolf"):
     Parameters
     ----------
     estimator : {'ledoit_wolf', 'oas', 'shrunk', 'empirical'}
-    shrinkage : float, default=0.1
-        Of ``'shrunk'``.
+    shrinkage : float, optional
+        Of ``'shrunk'``, 0.1 unless given.
 
     References
     ----------

@@ -43,6 +43,11 @@ def within(gap, eps):
     return (gap < eps[:, None]).sum(axis=1)
 
 
+def tables(T, N):
+    """Numbers of sorted copies; without a compiler, of the tables of gaps."""
+    return (8 * T * N if has_compiler() else (N + 6) * T**2) + 3 * N**2
+
+
 def mutual_information_plain(z, psi, k, theiler):
     """The same as the compiled loop, by (T, T) tables."""
     n, T = z.shape
@@ -76,7 +81,7 @@ def transfer_entropy_plain(z, psi, k, theiler):
 
 
 @operator("mi_ksg", "information", signed=True, ordered=True, cost="30*P*T*log(T)",
-          batched=False, source=KRASKOV)  # fmt: skip
+          batched=False, source=KRASKOV, workspace=tables)  # fmt: skip
 def mi_ksg(x, *, k=4, theiler_samples=0):
     """Mutual information by Kraskov's first estimator, on z-scores, without jitter.
 
@@ -111,7 +116,8 @@ def mi_ksg(x, *, k=4, theiler_samples=0):
 
 
 @operator("te_ksg", "information", directed=True, signed=True, ordered=True,
-          cost="60*P*T*log(T)", batched=False, source=FRENZEL)  # fmt: skip
+          cost="60*P*T*log(T)", batched=False, source=FRENZEL,
+          workspace=tables)  # fmt: skip
 def te_ksg(x, *, k=4, theiler_samples=0):
     """Transfer entropy, one sample of past, by neighbours in the joint space.
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import DataWarning, ParameterError
-from neuroana.fc.registry import intermediate, operator
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import intermediate
 
 
 SEGMENT = 64  # samples, where a recording has four times as many
@@ -35,6 +36,26 @@ def check_band(band, fs):
     return low, high
 
 
+def bins_of(T, segment_samples):
+    """Frequencies of a segment."""
+    return (segment_samples or max(min(SEGMENT, T // 4), 4)) // 2 + 1
+
+
+def segments(T, N, segment_samples, overlap, method, bandwidth, fs):
+    """Numbers of the Fourier coefficients of all segments and tapers."""
+    n = bins_of(T, segment_samples)
+    n_tapers = 1
+    if method == "multitaper":
+        half = max((bandwidth or 4 * fs / n) * n / fs, 1.0)
+        n_tapers = max(1, int(2 * half))
+    return 2 * n * (T / (2 * n * (1 - overlap)) + 1) * n_tapers * N + 8 * n * N
+
+
+def at_frequencies(n):
+    """Workspace of n numbers for every frequency and pair."""
+    return lambda T, N, segment_samples: n * bins_of(T, segment_samples) * N**2
+
+
 def windows_of(segment, method, bandwidth, fs):
     """Tapers (taper, segment): a Hann window, a flat one, or Slepian sequences."""
     from scipy.signal.windows import dpss, hann
@@ -50,7 +71,7 @@ def windows_of(segment, method, bandwidth, fs):
     return tapers[keep] * np.sqrt(kept[keep])[:, None]
 
 
-@intermediate
+@intermediate(workspace=segments)
 def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
                  bandwidth=None, band=None):  # fmt: skip
     """Fourier coefficients (recording, frequency, segment, taper, roi), freqs.
@@ -104,7 +125,7 @@ def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
     return (out.swapaxes(2, 3) if len(starts) == 1 else out), freqs[keep]
 
 
-@intermediate
+@intermediate(workspace=at_frequencies(4))
 def cross_spectrum(coefficients):
     """S (recording, frequency, roi, roi), one product for all pairs."""
     X, freqs = coefficients
@@ -112,7 +133,7 @@ def cross_spectrum(coefficients):
     return np.swapaxes(X, -1, -2) @ X.conj() / X.shape[2], freqs
 
 
-@intermediate
+@intermediate(workspace=at_frequencies(6))
 def coherencies(cross_spectrum):
     """S_ij / sqrt(S_ii S_jj)."""
     S, freqs = cross_spectrum
@@ -133,7 +154,8 @@ def averaged(w, freqs, average):
 
 def spectral(name, family, source, needs, **declared):
     """Declare an operator on spectra."""
-    declared = {"cost": "8*T*N^2", "ordered": True, **declared}
+    declared = {"cost": "8*T*N^2", "ordered": True, "workspace": at_frequencies(6),
+                **declared}  # fmt: skip
     return operator(name, family, source=source, needs=needs, **declared)
 
 

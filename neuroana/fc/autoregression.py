@@ -10,9 +10,10 @@ import numpy as np
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError
-from neuroana.fc.intermediates import undefined_diagonal
+from neuroana.fc.intermediates import gram, undefined_diagonal
 from neuroana.fc.registry import operator
 from neuroana.fc.sharing import intermediate
+from neuroana.fc.shrinkage import ledoit_wolf_intensity, shrink
 
 
 GRANGER = "Granger 1969, Econometrica 37, 424"
@@ -51,6 +52,16 @@ def moments(past, present):
         np.swapaxes(present, 1, 2) @ present,
         n_samples,
     )
+
+
+def shrunk_moments(past, present):
+    """past' past and past' present of the Ledoit-Wolf covariance of both, by T."""
+    flat = past.reshape(*past.shape[:2], -1)
+    both = np.concatenate([flat, present], axis=2)
+    s = gram(both) / both.shape[1]
+    s = shrink(s, ledoit_wolf_intensity(both, second_moments=s))
+    size = flat.shape[2]
+    return s[:, :size, :size], s[:, :size, size:]
 
 
 def check_samples(n_time, order, n, name):
@@ -263,12 +274,14 @@ def granger_conditional(x, *, full_autoregression, order=1, statistic="log_ratio
           source=LUETKEPOHL,
           workspace=lambda T, N, order:
           4 * order * T * N + 5 * (order * N) ** 2)  # fmt: skip
-def var_coef(x, *, order=1, ridge=0.0):
+def var_coef(x, *, order=1, estimator="ols", ridge=0.0):
     """Coefficients of the first lag of one autoregression of all regions.
 
     Parameters
     ----------
     order : int, default=1
+    estimator : {'ols', 'ledoit_wolf'}
+        Least squares; or from the shrunk covariance of past and present together.
     ridge : float, default=0
         Added to the Gram matrix, as a share of its mean diagonal; makes models of few
         samples possible.
@@ -279,11 +292,15 @@ def var_coef(x, *, order=1, ridge=0.0):
     section 3.2.
     """
     check_number("ridge", ridge, minimum=0.0)
+    check_choice("estimator", estimator, ["ols", "ledoit_wolf"])
     n = x.shape[2]
-    if ridge == 0.0:
-        check_samples(x.shape[1], order, n, "var_coef")
-    R, r, _, _ = moments(*lagged_design(x, order))
     size = order * n
+    if estimator == "ledoit_wolf":
+        R, r = shrunk_moments(*lagged_design(x, order))
+    else:
+        if ridge == 0.0:
+            check_samples(x.shape[1], order, n, "var_coef")
+        R, r, _, _ = moments(*lagged_design(x, order))
     R = R.reshape(len(x), size, size)
     load = ridge * np.einsum("bii->b", R) / size
     B = np.linalg.solve(R + load[:, None, None] * np.eye(size), r.reshape(-1, size, n))

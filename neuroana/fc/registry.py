@@ -25,7 +25,8 @@ SHIPPED: tuple[str, ...] = (
     "sparse_inverse", "geometry", "lagged", "dynamic", "information",
     "autoregression", "spectrum", "phase", "envelope", "transfer", "kernels",
     "distance", "regression", "events", "warping",
-    "neighbours",
+    "neighbours", "geweke", "multivariate", "wavelets", "volatility", "crossmap",
+    "unit_roots",
 )  # fmt: skip
 ENTRY_POINTS = "neuroana.fc_operators"
 OPERATORS: dict[str, Operator] = {}

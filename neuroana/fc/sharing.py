@@ -122,8 +122,9 @@ def parameters_of(function: str | Callable) -> dict[str, inspect.Parameter]:
 
 def numbers_of(workspace: Workspace, T: int, N: int, options: dict[str, Any]) -> float:
     """Numbers that a workspace says, given the options that it names."""
-    named = keywords_of(workspace)
-    return float(workspace(T, **{k: {"N": N, **options}[k] for k in named}))
+    known = {"N": N, **options}
+    named = {k: known[k] for k in keywords_of(workspace) if k in known}
+    return float(workspace(T, **named))
 
 
 def intermediates_of(

@@ -79,27 +79,8 @@ def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
     Segments lose their mean. Of one segment, tapers count as segments. The mean square
     is a power spectrum up to a constant, which cancels in every operator.
     """
-    check_choice("method", method, ["hann", "fourier", "multitaper"])
-    n_time = x.shape[1]
-    if segment_samples is None:
-        segment_samples = max(min(SEGMENT, n_time // 4), 4)
-    check_number("segment_samples", segment_samples, minimum=4, integer=True)
-    check_number("overlap", overlap, minimum=0.0, maximum=0.95)
     low, high = check_band(band, fs)
-    segment = min(int(segment_samples), n_time)
-    step = max(1, round(segment * (1 - overlap)))
-    starts = np.arange(0, n_time - segment + 1, step)
-    tapers = windows_of(segment, method, bandwidth or 8 * fs / segment, fs)
-    if len(starts) * len(tapers) < 2:
-        raise ParameterError(
-            message(
-                "argument 'segment_samples'",
-                f"at least two segments or tapers in {n_time} samples",
-                segment_samples,
-                "use shorter segments, or method='multitaper'",
-            )
-        )
-    freqs = np.fft.rfftfreq(segment, 1 / fs)
+    X, freqs, segment = fourier(x, fs, segment_samples, overlap, method, bandwidth)
     keep = (freqs >= low) & (freqs <= high) & (freqs > 0)
     if band is None:  # coefficients at half the rate are real: they have no phase
         keep &= freqs < fs / 2
@@ -115,14 +96,39 @@ def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
             message("argument 'band'", f"a frequency of {segment} samples in it", band,
                     f"bins are {fs / segment:g} Hz apart: use longer segments")
         )  # fmt: skip
-    out = np.empty((len(x), keep.sum(), len(starts), len(tapers), x.shape[2]), complex)
+    return X[:, keep], freqs[keep]
+
+
+def fourier(x, fs, segment_samples, overlap, method, bandwidth):
+    """Coefficients at all frequencies, the frequencies, and samples a segment."""
+    check_choice("method", method, ["hann", "fourier", "multitaper"])
+    n_time = x.shape[1]
+    if segment_samples is None:
+        segment_samples = max(min(SEGMENT, n_time // 4), 4)
+    check_number("segment_samples", segment_samples, minimum=4, integer=True)
+    check_number("overlap", overlap, minimum=0.0, maximum=0.95)
+    segment = min(int(segment_samples), n_time)
+    step = max(1, round(segment * (1 - overlap)))
+    starts = np.arange(0, n_time - segment + 1, step)
+    tapers = windows_of(segment, method, bandwidth or 8 * fs / segment, fs)
+    if len(starts) * len(tapers) < 2:
+        raise ParameterError(
+            message(
+                "argument 'segment_samples'",
+                f"at least two segments or tapers in {n_time} samples",
+                segment_samples,
+                "use shorter segments, or method='multitaper'",
+            )
+        )
+    freqs = np.fft.rfftfreq(segment, 1 / fs)
+    out = np.empty((len(x), len(freqs), len(starts), len(tapers), x.shape[2]), complex)
     for k, start in enumerate(starts):
         part = x[:, start : start + segment]
         part = part - part.mean(axis=1, keepdims=True)
         for h, taper in enumerate(tapers):
             f = np.fft.rfft(part * taper[:, None], axis=1)
-            out[:, :, k, h] = f[:, keep]
-    return (out.swapaxes(2, 3) if len(starts) == 1 else out), freqs[keep]
+            out[:, :, k, h] = f
+    return (out.swapaxes(2, 3) if len(starts) == 1 else out), freqs, segment
 
 
 @intermediate(workspace=at_frequencies(4))
@@ -187,7 +193,9 @@ def coherence(coherencies, *, magnitude=False, average="mean"):
 
 @spectral("coherency", "spectral", NUNEZ, ("coherencies",), signed=True)
 def coherency(coherencies, *, average="mean"):
-    """Real part of coherency: coupling in phase; the other part is 'imcoh'.
+    """Real part of coherency: coupling in phase.
+
+    Complex coherency is this plus i times 'imcoh'; files hold real numbers.
 
     Parameters
     ----------

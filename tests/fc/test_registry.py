@@ -208,7 +208,7 @@ def test_every_option_is_documented_and_no_other(name):
     assert named == set(op.parameters)
 
 
-def test_unknown_option_names_the_nearest():
+def test_unknown_option_names_the_three_nearest():
     with pytest.raises(ParameterError, match=r"'lag_samples'.*got 'lag_sample'"):
         na.fc.connectivity(draw(1, 50, 3), "xcorr_max", lag_sample=3)
     with pytest.raises(ParameterError, match="has none"):

@@ -85,7 +85,7 @@ def gather(X: Any) -> Group:
     for k, part in enumerate(parts):
         _check_part(part, k)
     labelled = [_is_labelled(p) for p in parts]
-    singles = [as_sequences(p) for p in parts]
+    singles = [_single(p) for p in parts]
     names = [s.names for s in singles]
     first = names[0]
     if any(len(n) != len(first) or (n != first).any() for n in names):
@@ -126,7 +126,9 @@ def _joined(singles: list[Sequences], names, several) -> Group:
     values = []
     for s in singles:
         at = {str(n): k for k, n in enumerate(s.names)}
-        values.append(s.values[0][:, [at[str(n)] for n in names]])
+        place = [at[str(n)] for n in names]
+        whole = place == list(range(len(s.names)))
+        values.append(s.values[0] if whole else s.values[0][:, place])
     own = {str(n): k for k, n in enumerate(singles[0].names)}
     pick = [own[str(n)] for n in names]
     labels = [
@@ -172,6 +174,24 @@ def _check_part(part: Any, k: int) -> None:
         )
 
 
+def _single(part: Any) -> Sequences:
+    """One recording; a plain array of floats needs no detour through labels."""
+    if type(part) is not np.ndarray or part.ndim != 2 or part.dtype.kind != "f":
+        return as_sequences(part)
+    if 0 in part.shape:
+        return as_sequences(part)
+    n_time, n = part.shape
+    return Sequences(
+        values=(np.asarray(part, dtype=np.float64),),
+        good=(np.ones(n_time, dtype=bool),),
+        kind="array",
+        dim="feature",
+        names=np.arange(n),
+        times=(np.arange(n_time, dtype=np.float64),),
+        labels=("sequence 0",),
+    )
+
+
 def _is_labelled(part: Any) -> bool:
     return isinstance(part, xr.Dataset | xr.DataArray) or hasattr(part, "columns")
 
@@ -196,7 +216,9 @@ def _parts(X: Any) -> tuple[list[Any], bool]:
 
 def constant_regions(x: np.ndarray) -> np.ndarray:
     """True for regions (roi,) without variance beyond rounding, or without samples."""
-    low, high = (f(x, axis=0, initial=v, where=~np.isnan(x))
-                 for f, v in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
+    low, high = x.min(axis=0), x.max(axis=0)
+    if np.isnan(low).any():
+        low, high = (f(x, axis=0, initial=v, where=~np.isnan(x))
+                     for f, v in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
     size = np.maximum(np.abs(low), np.abs(high))
     return ~(high - low > 1e-12 * size)

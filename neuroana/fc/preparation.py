@@ -4,7 +4,6 @@ Every function takes and returns a :class:`Group` or one array x (time, roi); re
 that never change stay as they are.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -259,15 +258,12 @@ def cut(group: Group, windows: Windows) -> Group:
 
 
 def standardised(x: np.ndarray) -> np.ndarray:
-    """Mean 0 and mean square 1 over the samples that are there."""
+    """Mean 0 and mean square 1 over the samples that are there; regions change."""
     if np.isnan(x).any():
-        with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-            warnings.simplefilter("ignore", RuntimeWarning)
-            z = (x - np.nanmean(x, axis=0)) / np.nanstd(x, axis=0)
-        return np.where(constant_regions(x), x, z)
+        return (x - np.nanmean(x, axis=0)) / np.nanstd(x, axis=0)
     z = x - x.mean(axis=0)
-    size = np.sqrt(np.einsum("tn,tn->n", z, z) / len(z))
-    return np.divide(z, size, out=x.copy(), where=~constant_regions(x))
+    z /= np.sqrt(np.einsum("tn,tn->n", z, z) / len(z))
+    return z
 
 
 def check_copies(group: Group) -> None:

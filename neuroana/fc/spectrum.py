@@ -79,8 +79,14 @@ def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
     Segments lose their mean. Of one segment, tapers count as segments. The mean square
     is a power spectrum up to a constant, which cancels in every operator.
     """
-    low, high = check_band(band, fs)
     X, freqs, segment = fourier(x, fs, segment_samples, overlap, method, bandwidth)
+    keep = kept(freqs, segment, band, fs)
+    return X[:, keep], freqs[keep]
+
+
+def kept(freqs, segment, band, fs):
+    """Which of the frequencies of a segment lie in the band."""
+    low, high = check_band(band, fs)
     keep = (freqs >= low) & (freqs <= high) & (freqs > 0)
     if band is None:  # coefficients at half the rate are real: they have no phase
         keep &= freqs < fs / 2
@@ -89,20 +95,19 @@ def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
             f"Only {keep.sum()} frequencies of {segment} samples lie in the band "
             f"{low:g} to {high:g} Hz.",
             DataWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     if not keep.any():
         raise ParameterError(
             message("argument 'band'", f"a frequency of {segment} samples in it", band,
                     f"bins are {fs / segment:g} Hz apart: use longer segments")
         )  # fmt: skip
-    return X[:, keep], freqs[keep]
+    return keep
 
 
-def fourier(x, fs, segment_samples, overlap, method, bandwidth):
-    """Coefficients at all frequencies, the frequencies, and samples a segment."""
+def segments_of(n_time, fs, segment_samples, overlap, method, bandwidth):
+    """First samples of segments, their length, and the tapers (taper, segment)."""
     check_choice("method", method, ["hann", "fourier", "multitaper"])
-    n_time = x.shape[1]
     if segment_samples is None:
         segment_samples = max(min(SEGMENT, n_time // 4), 4)
     check_number("segment_samples", segment_samples, minimum=4, integer=True)
@@ -120,6 +125,14 @@ def fourier(x, fs, segment_samples, overlap, method, bandwidth):
                 "use shorter segments, or method='multitaper'",
             )
         )
+    return starts, segment, tapers
+
+
+def fourier(x, fs, segment_samples, overlap, method, bandwidth):
+    """Coefficients at all frequencies, the frequencies, and samples a segment."""
+    starts, segment, tapers = segments_of(
+        x.shape[1], fs, segment_samples, overlap, method, bandwidth
+    )
     freqs = np.fft.rfftfreq(segment, 1 / fs)
     out = np.empty((len(x), len(freqs), len(starts), len(tapers), x.shape[2]), complex)
     for k, start in enumerate(starts):

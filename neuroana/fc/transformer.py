@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from neuroana.core.checks import check_choice, check_number, message
+from neuroana.core.device import choose
 from neuroana.core.errors import DataWarning, NeuroanaError
 from neuroana.core.estimator import Estimator
 from neuroana.fc import preparation
@@ -15,7 +16,7 @@ from neuroana.fc.gathering import ConstantRoiError, Group, constant_regions, gat
 from neuroana.fc.labelling import assembled, edges, variable
 from neuroana.fc.preparation import Windows, standardised
 from neuroana.fc.registry import Op, as_ops, find
-from neuroana.fc.running import Run, intensity_of, statuses
+from neuroana.fc.running import Run, intensity_of, runs_on_tensors, statuses
 
 
 class Connectivity(Estimator):
@@ -70,6 +71,9 @@ class Connectivity(Estimator):
         of that batch while the others go on.
     n_jobs : int, default=1
         Batches that run at the same time, as threads.
+    device : {'auto', 'cpu', 'cuda'}
+        Where costly operators run that gain from a GPU (see ``neuroana.fc.tensors``);
+        ``'auto'`` takes one where there is one.
     dtype : {'float64', 'float32'}
         Of the matrices; they are computed in double precision.
 
@@ -121,6 +125,7 @@ class Connectivity(Estimator):
         memory_limit="2GB",
         on_error="raise",
         n_jobs=1,
+        device="auto",
         dtype="float64",
     ):
         self.operators = operators
@@ -142,6 +147,7 @@ class Connectivity(Estimator):
         self.memory_limit = memory_limit
         self.on_error = on_error
         self.n_jobs = n_jobs
+        self.device = device
         self.dtype = dtype
 
     def fit(self, X, y=None):
@@ -306,7 +312,14 @@ class Connectivity(Estimator):
             self.time_limit,
             bytes_of(self.memory_limit),
             self.on_error == "record",
+            self._device(ops),
         )
+
+    def _device(self, ops) -> str:
+        """Ask for a GPU only where an operator would use it."""
+        if any(runs_on_tensors(made, op.params) for op, made in ops):
+            return choose(self.device)
+        return "cpu"
 
     def _keep_shrinkage(self, made: dict[str, xr.DataArray]) -> None:
         amounts = {

@@ -10,8 +10,10 @@ import numpy as np
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError
-from neuroana.fc.intermediates import undefined_diagonal
-from neuroana.fc.registry import intermediate, operator
+from neuroana.fc.intermediates import gram, undefined_diagonal
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import intermediate
+from neuroana.fc.shrinkage import ledoit_wolf_intensity, shrink
 
 
 GRANGER = "Granger 1969, Econometrica 37, 424"
@@ -31,7 +33,7 @@ def lagged_design(x, order):
     return past, present - present.mean(axis=1, keepdims=True)
 
 
-@intermediate
+@intermediate(workspace=lambda T, N, order: 4 * order * T * N + (order * N) ** 2)
 def lag_moments(x, *, order=1):
     """Gram matrices of past and present: R (lag, roi, lag, roi), r, s, samples."""
     check_number("order", order, minimum=1, integer=True)
@@ -52,6 +54,16 @@ def moments(past, present):
     )
 
 
+def shrunk_moments(past, present):
+    """past' past and past' present of the Ledoit-Wolf covariance of both, by T."""
+    flat = past.reshape(*past.shape[:2], -1)
+    both = np.concatenate([flat, present], axis=2)
+    s = gram(both) / both.shape[1]
+    s = shrink(s, ledoit_wolf_intensity(both, second_moments=s))
+    size = flat.shape[2]
+    return s[:, :size, :size], s[:, :size, size:]
+
+
 def check_samples(n_time, order, n, name):
     """Raise where a full autoregression has too few samples."""
     if n_time < 4 * order * n:
@@ -63,6 +75,11 @@ def check_samples(n_time, order, n, name):
                 "use a lower order, fewer regions, or the bivariate 'granger'",
             )
         )
+
+
+def pair_equations(T, N, order):
+    """Numbers of all normal equations of pairs, twice, and of the lagged samples."""
+    return 4 * order * T * N + (8 * order**2 + 8 * order + 8) * N**2 + (order * N) ** 2
 
 
 def bivariate_residuals(lag_moments):
@@ -129,7 +146,8 @@ def chosen_order(x, max_order, criterion):
 
 
 @operator("granger", "model-based", directed=True, ordered=True,
-          cost="T*N^2 + 8*N^2", needs=("lag_moments",), source=GRANGER)  # fmt: skip
+          cost="T*N^2 + 8*N^2", needs=("lag_moments",), source=GRANGER,
+          workspace=pair_equations)  # fmt: skip
 def granger(x, *, lag_moments, order=1, criterion="fixed", statistic="log_ratio"):
     """Whether the past of the source predicts the target beyond the target's own past.
 
@@ -165,8 +183,9 @@ def granger(x, *, lag_moments, order=1, criterion="fixed", statistic="log_ratio"
 
 
 @operator("te_gauss", "information", directed=True, ordered=True,
-          cost="T*N^2 + 8*N^2",
-          source=BARNETT)  # fmt: skip
+          cost="T*N^2 + 8*N^2", source=BARNETT,
+          workspace=lambda T, N, source_lags, target_lags:
+          pair_equations(T, N, max(source_lags, target_lags)))  # fmt: skip
 def te_gauss(x, *, source_lags=1, target_lags=1):
     """Transfer entropy of Gaussian variables, half the log ratio of Granger, in nats.
 
@@ -207,7 +226,7 @@ def residual(design, y):
     return (y**2).sum(axis=1) - (right * beta).sum(axis=(1, 2))
 
 
-@intermediate
+@intermediate(workspace=lambda T, N, order: 5 * (order * N) ** 2)
 def full_autoregression(lag_moments):
     """Coefficients A (recording, lag, target, source), innovations, R^-1, RSS."""
     R, r, s, n_samples = lag_moments
@@ -222,7 +241,8 @@ def full_autoregression(lag_moments):
 
 @operator("granger_conditional", "model-based", directed=True, ordered=True,
           cost="T*N^2 + N^3", needs=("full_autoregression",),
-          source=GEWEKE)  # fmt: skip
+          source=GEWEKE,
+          workspace=lambda T, N, order: 4 * (order + 2) * N**2)  # fmt: skip
 def granger_conditional(x, *, full_autoregression, order=1, statistic="log_ratio"):
     """Whether a source predicts the target beyond the past of all other regions.
 
@@ -251,13 +271,17 @@ def granger_conditional(x, *, full_autoregression, order=1, statistic="log_ratio
 
 @operator("var_coef", "model-based", directed=True, signed=True, ordered=True,
           cost="T*N^2 + N^3",
-          source=LUETKEPOHL)  # fmt: skip
-def var_coef(x, *, order=1, ridge=0.0):
+          source=LUETKEPOHL,
+          workspace=lambda T, N, order:
+          4 * order * T * N + 5 * (order * N) ** 2)  # fmt: skip
+def var_coef(x, *, order=1, estimator="ols", ridge=0.0):
     """Coefficients of the first lag of one autoregression of all regions.
 
     Parameters
     ----------
     order : int, default=1
+    estimator : {'ols', 'ledoit_wolf'}
+        Least squares; or from the shrunk covariance of past and present together.
     ridge : float, default=0
         Added to the Gram matrix, as a share of its mean diagonal; makes models of few
         samples possible.
@@ -268,11 +292,15 @@ def var_coef(x, *, order=1, ridge=0.0):
     section 3.2.
     """
     check_number("ridge", ridge, minimum=0.0)
+    check_choice("estimator", estimator, ["ols", "ledoit_wolf"])
     n = x.shape[2]
-    if ridge == 0.0:
-        check_samples(x.shape[1], order, n, "var_coef")
-    R, r, _, _ = moments(*lagged_design(x, order))
     size = order * n
+    if estimator == "ledoit_wolf":
+        R, r = shrunk_moments(*lagged_design(x, order))
+    else:
+        if ridge == 0.0:
+            check_samples(x.shape[1], order, n, "var_coef")
+        R, r, _, _ = moments(*lagged_design(x, order))
     R = R.reshape(len(x), size, size)
     load = ridge * np.einsum("bii->b", R) / size
     B = np.linalg.solve(R + load[:, None, None] * np.eye(size), r.reshape(-1, size, n))

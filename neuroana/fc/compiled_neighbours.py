@@ -111,38 +111,40 @@ def mutual_information_pairs(z, order, rank, ordered, psi, k, theiler):
 
 
 @njit(cache=True, nogil=True)
-def transfer_entropy_pairs(z, psi, k, theiler):
+def transfer_entropy_pairs(present, own, past, psi, k, theiler):
     """E psi(n_yz + 1) + psi(n_xz + 1) - psi(n_z + 1) of present, source past, own past.
 
-    z (roi, time); conditional mutual information of y_t and x_{t-1} given y_{t-1}.
+    present (roi, time), own and past (roi, lag, time): conditional mutual information
+    of the target's present and the source's past given the target's own past.
     """
-    n, T = z.shape
-    T -= 1
+    n, T = present.shape
+    n_own, n_past = own.shape[1], past.shape[1]
     out = np.full((n, n), np.nan)
     best = np.empty(k)
-    joint = np.empty((3, T))
+    joint = np.empty((n_own + 1 + n_past, T))
+    with_source = np.empty((n_own + n_past, T))
     rank = np.empty(T, np.int64)
     for j in range(n):
-        own = z[j, :-1].copy()
-        order = np.argsort(own)
+        joint[:n_own] = own[j]
+        joint[n_own] = present[j]
+        with_source[:n_own] = own[j]
+        order = np.argsort(joint[0])
         rank[order] = np.arange(T)
-        ordered = own[order]
-        joint[0] = own
-        joint[1] = z[j, 1:]
+        ordered = joint[0][order]
         for i in range(n):
             if i == j:
                 continue
-            joint[2] = z[i, :-1]
-            with_source = joint[np.array([0, 2])]
+            joint[n_own + 1 :] = past[i]
+            with_source[n_own:] = past[i]
             total = 0.0
             for t in range(T):
                 eps = radius(joint, order, rank, t, k, theiler, best)
-                a = count_below(joint[:2], order, rank, t, eps, theiler)
+                a = count_below(joint[: n_own + 1], order, rank, t, eps, theiler)
                 b = count_below(with_source, order, rank, t, eps, theiler)
-                if theiler == 0:
-                    c = count_sorted(ordered, own[t], eps)
+                if theiler == 0 and n_own == 1:
+                    c = count_sorted(ordered, joint[0, t], eps)
                 else:
-                    c = count_below(joint[:1], order, rank, t, eps, theiler)
+                    c = count_below(joint[:n_own], order, rank, t, eps, theiler)
                 total += psi[a + 1] + psi[b + 1] - psi[c + 1]
             out[i, j] = total / T
     return out

@@ -11,6 +11,21 @@ from neuroana.fc.registry import operator
 REDUCTIONS = ("mean", "sd", "none")
 
 
+def all_windows(T, N, step_samples):
+    """Numbers of the matrices of all windows, twice."""
+    return 2 * (T // step_samples + 1) * N**2 + 2 * T * N
+
+
+def all_samples(T, N):
+    """Numbers of a matrix a sample, three times."""
+    return 3 * T * N**2
+
+
+def all_derivatives(T, N, reduce):
+    """The same for products of derivatives, which their mean does not need."""
+    return 3 * T * N + (2 * N**2 if reduce == "mean" else 3 * T * N**2)
+
+
 def reduced(w, dim, values, reduce):
     """Mean or standard deviation over the windows, or all of them with their places."""
     check_choice("reduce", reduce, REDUCTIONS)
@@ -43,7 +58,8 @@ def correlations_of_windows(x, starts, width):
 
 
 @operator("sliding_pearson", "dynamic", signed=True, ordered=True, cost="60*T*N^2",
-          source="Allen et al. 2014, Cereb. Cortex 24, 663")  # fmt: skip
+          source="Allen et al. 2014, Cereb. Cortex 24, 663",
+          workspace=all_windows)  # fmt: skip
 def sliding_pearson(x, *, window_samples=60, step_samples=1, reduce="mean"):
     """Pearson's correlation in windows that slide along the recording.
 
@@ -68,7 +84,8 @@ def sliding_pearson(x, *, window_samples=60, step_samples=1, reduce="mean"):
 
 
 @operator("ewm_corr", "dynamic", signed=True, ordered=True, cost="5*T*N^2",
-          source="Lindquist et al. 2014, NeuroImage 101, 531")  # fmt: skip
+          source="Lindquist et al. 2014, NeuroImage 101, 531",
+          workspace=all_samples)  # fmt: skip
 def ewm_corr(x, *, span_samples=60, reduce="mean"):
     """Correlation with weights that fade exponentially into the past.
 
@@ -108,7 +125,8 @@ def ewm_corr(x, *, span_samples=60, reduce="mean"):
 
 
 @operator("mtd", "dynamic", signed=True, ordered=True, cost="2*T*N^2",
-          source="Shine et al. 2015, NeuroImage 122, 399")  # fmt: skip
+          source="Shine et al. 2015, NeuroImage 122, 399",
+          workspace=all_derivatives)  # fmt: skip
 def mtd(x, *, window_samples=7, reduce="mean"):
     """Multiplication of temporal derivatives, averaged over a short window.
 

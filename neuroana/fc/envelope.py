@@ -3,13 +3,14 @@
 import numpy as np
 
 from neuroana.fc.intermediates import as_correlations, gram
-from neuroana.fc.registry import intermediate, operator
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import intermediate
 
 
 HIPP = "Hipp et al. 2012, Nat. Neurosci. 15, 884"
 
 
-@intermediate
+@intermediate(workspace=lambda T, N: 6 * T * N)
 def analytic(centred):
     """Analytic signal of the centred samples."""
     from scipy.signal import hilbert
@@ -38,7 +39,8 @@ def aec(analytic, *, log=False):
 
 
 @operator("aec_orth", "envelope", signed=True, ordered=True, cost="6*T*N^2",
-          needs=("analytic",), source=HIPP)  # fmt: skip
+          needs=("analytic",), source=HIPP,
+          workspace=lambda T, N: 10 * T * N + 3 * N**2)  # fmt: skip
 def aec_orth(analytic, *, log=False, absolute=True):
     """Envelope correlation after one signal is made orthogonal to the other.
 

@@ -1,7 +1,7 @@
 """Recordings of any kind as arrays that share their regions, whatever their rates."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ import xarray as xr
 from neuroana.core.checks import message
 from neuroana.core.errors import DataWarning, NeuroanaError, ShapeError
 from neuroana.core.sequences import Sequences, as_sequences
+
+
+SPACE = ("roi", "voxel", "channel", "neuron")
 
 
 class ConstantRoiError(NeuroanaError, ValueError):
@@ -34,6 +37,10 @@ class Group:
     entities : list of dict
     several : bool
         Whether a collection came in.
+    origin : list of str, optional
+        Of windows, the recording that each is from.
+    starts : list of float, optional
+        And its first sample, in seconds (in samples without a rate).
     """
 
     values: list[np.ndarray]
@@ -43,6 +50,8 @@ class Group:
     labels: list[str]
     entities: list[dict[str, Any]]
     several: bool
+    origin: list[str] | None = None
+    starts: list[float] | None = None
 
     def on(self, names: np.ndarray) -> "Group":
         """The same on these regions, in this order."""
@@ -58,8 +67,7 @@ class Group:
         at = [place[str(n)] for n in names]
         coords = {k: v[at] for k, v in self.coords.items()}
         values = [v[:, at] for v in self.values]
-        return Group(values, self.rates, self.names[at], coords, self.labels,
-                     self.entities, self.several)  # fmt: skip
+        return replace(self, values=values, names=self.names[at], coords=coords)
 
 
 def gather(X: Any) -> Group:
@@ -74,8 +82,10 @@ def gather(X: Any) -> Group:
     ['0', '1']
     """
     parts, several = _parts(X)
+    for k, part in enumerate(parts):
+        _check_part(part, k)
     labelled = [_is_labelled(p) for p in parts]
-    singles = [as_sequences(p) for p in parts]
+    singles = [_single(p) for p in parts]
     names = [s.names for s in singles]
     first = names[0]
     if any(len(n) != len(first) or (n != first).any() for n in names):
@@ -116,7 +126,9 @@ def _joined(singles: list[Sequences], names, several) -> Group:
     values = []
     for s in singles:
         at = {str(n): k for k, n in enumerate(s.names)}
-        values.append(s.values[0][:, [at[str(n)] for n in names]])
+        place = [at[str(n)] for n in names]
+        whole = place == list(range(len(s.names)))
+        values.append(s.values[0] if whole else s.values[0][:, place])
     own = {str(n): k for k, n in enumerate(singles[0].names)}
     pick = [own[str(n)] for n in names]
     labels = [
@@ -133,6 +145,50 @@ def _joined(singles: list[Sequences], names, several) -> Group:
         labels,
         [dict(s.entities[0]) if s.entities else {} for s in singles],
         several,
+    )
+
+
+def _check_part(part: Any, k: int) -> None:
+    """Time first; whole numbers that do not stand at the end of their range."""
+    dims = part.dims if isinstance(part, xr.DataArray) else ()
+    if dims and dims[0] in SPACE and "time" not in dims:
+        raise ShapeError(
+            message(f"recording {k}", "dims (time, space)", dims,
+                    "transpose it, or name its dims")
+        )  # fmt: skip
+    values = part["signal"] if isinstance(part, xr.Dataset) else part
+    kind = getattr(values, "dtype", np.dtype(float))
+    if not isinstance(kind, np.dtype) or kind.kind not in "iu" or kind.itemsize > 2:
+        return
+    values = np.asarray(values)
+    edge = np.iinfo(kind)
+    full = values == edge.max
+    if kind.kind == "i":
+        full |= values == edge.min
+    if full.any():
+        warnings.warn(
+            f"Recording {k}: {int(full.sum())} of {full.size} samples stand at the end "
+            f"of the range of {kind.name} ({edge.max}): the recorder was saturated.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _single(part: Any) -> Sequences:
+    """One recording; a plain array of floats needs no detour through labels."""
+    if type(part) is not np.ndarray or part.ndim != 2 or part.dtype.kind != "f":
+        return as_sequences(part)
+    if 0 in part.shape:
+        return as_sequences(part)
+    n_time, n = part.shape
+    return Sequences(
+        values=(np.asarray(part, dtype=np.float64),),
+        good=(np.ones(n_time, dtype=bool),),
+        kind="array",
+        dim="feature",
+        names=np.arange(n),
+        times=(np.arange(n_time, dtype=np.float64),),
+        labels=("sequence 0",),
     )
 
 
@@ -160,7 +216,9 @@ def _parts(X: Any) -> tuple[list[Any], bool]:
 
 def constant_regions(x: np.ndarray) -> np.ndarray:
     """True for regions (roi,) without variance beyond rounding, or without samples."""
-    low, high = (f(x, axis=0, initial=v, where=~np.isnan(x))
-                 for f, v in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
+    low, high = x.min(axis=0), x.max(axis=0)
+    if np.isnan(low).any():
+        low, high = (f(x, axis=0, initial=v, where=~np.isnan(x))
+                     for f, v in ((np.min, np.inf), (np.max, -np.inf)))  # fmt: skip
     size = np.maximum(np.abs(low), np.abs(high))
     return ~(high - low > 1e-12 * size)

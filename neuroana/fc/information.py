@@ -4,7 +4,8 @@ import numpy as np
 
 from neuroana.core.checks import check_choice, check_number
 from neuroana.fc.intermediates import ranks, undefined_diagonal
-from neuroana.fc.registry import intermediate, operator
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import intermediate
 
 
 SHANNON = "Cover and Thomas 2006, Elements of Information Theory"
@@ -25,7 +26,7 @@ def mi_gauss(correlations):
         return undefined_diagonal(-0.5 * np.log1p(-(correlations**2)))
 
 
-@intermediate
+@intermediate(workspace=lambda T, N: 3 * T * N)
 def bin_numbers(x, *, n_bins=8, mass="width"):
     """Number of the bin of every sample, 0 .. n_bins - 1."""
     check_number("n_bins", n_bins, minimum=2, integer=True)
@@ -47,6 +48,11 @@ def contingency(bins, n_bins):
     return made.reshape(n_recordings, n, n_bins, n, n_bins)
 
 
+def tables(T, N, n_bins):
+    """Numbers of the indicators and of all joint tables."""
+    return T * N * n_bins + 5 * (N * n_bins) ** 2
+
+
 def entropy(p):
     """-sum p log p over the last axis."""
     from scipy.special import entr
@@ -55,7 +61,7 @@ def entropy(p):
 
 
 @operator("mi_binned", "information", cost="64*T*N^2", needs=("bin_numbers",),
-          source=SHANNON)  # fmt: skip
+          source=SHANNON, workspace=tables)  # fmt: skip
 def mi_binned(bin_numbers, *, n_bins=8, norm=None):
     """Mutual information of samples sorted into bins, plug-in estimate.
 

@@ -5,7 +5,7 @@ x: (recording, time, roi), T samples of N regions.
 
 import numpy as np
 
-from neuroana.fc.registry import intermediate
+from neuroana.fc.sharing import intermediate
 
 
 @intermediate
@@ -33,7 +33,7 @@ def correlations(zscores):
     return unit_diagonal(gram(zscores) / zscores.shape[1])
 
 
-@intermediate
+@intermediate(workspace=lambda T, N: 6 * T * N)
 def rank_zscores(x):
     """Average ranks of each region, standardised."""
     return zscores(centred(ranks(x)))

@@ -36,8 +36,8 @@ def precision(x, *, estimates, estimator="ledoit_wolf"):
     Parameters
     ----------
     estimator : {'ledoit_wolf', 'oas', 'shrunk', 'empirical'}
-    shrinkage : float, default=0.1
-        Of ``'shrunk'``.
+    shrinkage : float, optional
+        Of ``'shrunk'``, 0.1 unless given.
 
     References
     ----------
@@ -56,8 +56,8 @@ def partial(x, *, estimates, estimator="ledoit_wolf"):
     Parameters
     ----------
     estimator : {'ledoit_wolf', 'oas', 'shrunk', 'empirical'}
-    shrinkage : float, default=0.1
-        Of ``'shrunk'``.
+    shrinkage : float, optional
+        Of ``'shrunk'``, 0.1 unless given.
 
     References
     ----------

@@ -16,6 +16,11 @@ GRETTON = "Gretton et al. 2005, ALT, LNCS 3734, 63"
 ROOM = 2**23  # entries of V that are held at once
 
 
+def blocks(T, N):
+    """Numbers of the rows of V that are held at once, with what makes them."""
+    return 4 * max(min(ROOM, T * T * N), T * N) + 2 * T**2 + 6 * N**2
+
+
 def distances(block, x):
     """|x_s - x_t| (row, sample, roi)."""
     gap = block[:, None] - x[None]
@@ -97,7 +102,8 @@ def normalised(c, first, second):
     return np.divide(c, scale, out=np.zeros_like(c), where=scale > 0)
 
 
-@operator("dcor", "kernel", cost="T^2*N + T^2*N^2", batched=False, source=SZEKELY)
+@operator("dcor", "kernel", cost="T^2*N + T^2*N^2", batched=False, source=SZEKELY,
+          workspace=blocks)  # fmt: skip
 def dcor(x):
     """Distance correlation: zero only where regions are independent. Biased upward.
 
@@ -112,7 +118,7 @@ def dcor(x):
 
 
 @operator("dcor_unbiased", "kernel", signed=True, cost="T^2*N + T^2*N^2",
-          batched=False, source=UNBIASED)  # fmt: skip
+          batched=False, source=UNBIASED, workspace=blocks)  # fmt: skip
 def dcor_unbiased(x):
     """Squared distance correlation of U-centred distances: 0 on average for noise.
 
@@ -126,7 +132,7 @@ def dcor_unbiased(x):
 
 
 @operator("hsic", "kernel", signed=True, cost="10*T^2*N + T^2*N^2", batched=False,
-          source=GRETTON)  # fmt: skip
+          source=GRETTON, workspace=blocks)  # fmt: skip
 def hsic(x, *, unbiased=False, correlation=False):
     """Hilbert-Schmidt independence criterion, Gaussian kernels of median width.
 
@@ -175,7 +181,8 @@ def at_lags(x, lag_samples, kind):
 
 
 @operator("cross_dcor", "kernel", directed=True, ordered=True,
-          cost="22*T^2*N + 11*T^2*N^2", batched=False, source=SZEKELY)  # fmt: skip
+          cost="22*T^2*N + 11*T^2*N^2", batched=False, source=SZEKELY,
+          workspace=blocks)  # fmt: skip
 def cross_dcor(x, *, lag_samples=10):
     """Largest distance correlation of the source with the target 0 .. L samples later.
 
@@ -192,7 +199,8 @@ def cross_dcor(x, *, lag_samples=10):
 
 
 @operator("cross_hsic", "kernel", directed=True, ordered=True,
-          cost="50*T^2*N + 11*T^2*N^2", batched=False, source=GRETTON)  # fmt: skip
+          cost="50*T^2*N + 11*T^2*N^2", batched=False, source=GRETTON,
+          workspace=blocks)  # fmt: skip
 def cross_hsic(x, *, lag_samples=10):
     """Largest normalised HSIC of the source with the target 0 .. L samples later.
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from neuroana.core.checks import check_number
 from neuroana.fc.intermediates import gram, unit_diagonal
-from neuroana.fc.registry import intermediate, operator
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import intermediate
 
 
 BOX = "Box and Jenkins 1970, Time Series Analysis"
@@ -16,7 +17,7 @@ def lagged_products(z, lag):
     return np.swapaxes(z[:, : n_time - lag], 1, 2) @ z[:, lag:] / n_time
 
 
-@intermediate
+@intermediate(workspace=lambda T, N, lag_samples: 2 * (lag_samples + 1) * N**2)
 def cross_correlations(zscores, *, lag_samples=10):
     """rho (recording, lag, source, target) at lags -L .. L; one product a lag."""
     check_number("lag_samples", lag_samples, minimum=1,
@@ -29,6 +30,11 @@ def cross_correlations(zscores, *, lag_samples=10):
         rho[:, n + lag] = lagged_products(zscores, lag)
         rho[:, n - lag] = np.swapaxes(rho[:, n + lag], 1, 2)
     return rho
+
+
+def all_lags(T, N, lag_samples):
+    """Numbers of two copies of the correlations at all lags."""
+    return 2 * (2 * lag_samples + 3) * N**2
 
 
 def largest(rho):
@@ -44,7 +50,7 @@ def at_largest(rho):
 
 
 @operator("xcorr_max", "lagged", signed=True, ordered=True, cost="21*T*N^2",
-          needs=("cross_correlations",), source=BOX)  # fmt: skip
+          needs=("cross_correlations",), source=BOX, workspace=all_lags)  # fmt: skip
 def xcorr_max(cross_correlations):
     """Cross-correlation at the lag where it is largest, with its sign.
 
@@ -83,7 +89,8 @@ def xcorr_mean(cross_correlations):
 
 
 @operator("xcorr_lag", "lagged", directed=True, signed=True, ordered=True,
-          cost="21*T*N^2", needs=("cross_correlations",), source=BOX)  # fmt: skip
+          cost="21*T*N^2", needs=("cross_correlations",), source=BOX,
+          workspace=all_lags)  # fmt: skip
 def xcorr_lag(cross_correlations):
     """Lag, in samples, at which the cross-correlation is largest; > 0: source leads.
 

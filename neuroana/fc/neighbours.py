@@ -43,6 +43,11 @@ def within(gap, eps):
     return (gap < eps[:, None]).sum(axis=1)
 
 
+def tables(T, N):
+    """Numbers of sorted copies; without a compiler, of the tables of gaps."""
+    return (8 * T * N if has_compiler() else (N + 6) * T**2) + 3 * N**2
+
+
 def mutual_information_plain(z, psi, k, theiler):
     """The same as the compiled loop, by (T, T) tables."""
     n, T = z.shape
@@ -58,25 +63,36 @@ def mutual_information_plain(z, psi, k, theiler):
     return out
 
 
-def transfer_entropy_plain(z, psi, k, theiler):
+def past_of(z, n_lags, first):
+    """Samples 1 .. n_lags before each, from `first` on (roi, lag, time)."""
+    T = z.shape[1]
+    return np.stack([z[:, first - k : T - k] for k in range(1, n_lags + 1)], axis=1)
+
+
+def transfer_entropy_plain(z, psi, k, theiler, source_lags, target_lags):
     """The same as the compiled loop, by (T, T) tables."""
     n, T = z.shape
+    first = max(source_lags, target_lags)
     out = np.full((n, n), np.nan)
-    excluded = excluded_samples(T - 1, theiler)
-    past = [gaps(course[:-1], excluded) for course in z]
+    excluded = excluded_samples(T - first, theiler)
+    own, past = (
+        [np.max([gaps(c, excluded) for c in lags], axis=0)
+         for lags in past_of(z, n_lags, first)]
+        for n_lags in (target_lags, source_lags)
+    )  # fmt: skip
     for j in range(n):
-        present = np.maximum(gaps(z[j, 1:], excluded), past[j])
+        present = np.maximum(gaps(z[j, first:], excluded), own[j])
         for i in np.delete(np.arange(n), j):
-            source = np.maximum(past[i], past[j])
+            source = np.maximum(past[i], own[j])
             joint = np.maximum(present, source)
             eps = np.partition(joint, k - 1, axis=1)[:, k - 1]
-            a, b, c = (psi[within(g, eps) + 1] for g in (present, source, past[j]))
+            a, b, c = (psi[within(g, eps) + 1] for g in (present, source, own[j]))
             out[i, j] = (a + b - c).mean()
     return out
 
 
 @operator("mi_ksg", "information", signed=True, ordered=True, cost="30*P*T*log(T)",
-          batched=False, source=KRASKOV)  # fmt: skip
+          batched=False, source=KRASKOV, workspace=tables)  # fmt: skip
 def mi_ksg(x, *, k=4, theiler_samples=0):
     """Mutual information by Kraskov's first estimator, on z-scores, without jitter.
 
@@ -111,15 +127,18 @@ def mi_ksg(x, *, k=4, theiler_samples=0):
 
 
 @operator("te_ksg", "information", directed=True, signed=True, ordered=True,
-          cost="60*P*T*log(T)", batched=False, source=FRENZEL)  # fmt: skip
-def te_ksg(x, *, k=4, theiler_samples=0):
-    """Transfer entropy, one sample of past, by neighbours in the joint space.
+          cost="60*P*T*log(T)", batched=False, source=FRENZEL,
+          workspace=tables)  # fmt: skip
+def te_ksg(x, *, k=4, source_lags=1, target_lags=1, theiler_samples=0):
+    """Transfer entropy by neighbours in the joint space.
 
     psi(k) - E [psi(n_yz + 1) + psi(n_xz + 1) - psi(n_z + 1)] with z the target's past.
 
     Parameters
     ----------
     k : int, default=4
+    source_lags, target_lags : int, default=1
+        Past samples of the source and of the target.
     theiler_samples : int, default=0
         Samples this close in time are no neighbours.
 
@@ -128,10 +147,17 @@ def te_ksg(x, *, k=4, theiler_samples=0):
     Frenzel, S. and Pompe, B. (2007). Partial mutual information for coupling analysis
     of multivariate time series. Physical Review Letters 99, 204101.
     """
-    check_neighbours(k, theiler_samples, len(x) - 1)
+    for name, value in (("source_lags", source_lags), ("target_lags", target_lags)):
+        check_number(name, value, minimum=1, integer=True)
+    first = max(source_lags, target_lags)
+    check_neighbours(k, theiler_samples, len(x) - first)
     z, psi = standard(x), digammas(len(x) + 1)
     if has_compiler():
         from neuroana.fc.compiled_neighbours import transfer_entropy_pairs
 
-        return psi[k] - transfer_entropy_pairs(z, psi, k, theiler_samples)
-    return psi[k] - transfer_entropy_plain(z, psi, k, theiler_samples)
+        own, past = (past_of(z, n, first) for n in (target_lags, source_lags))
+        found = transfer_entropy_pairs(z[:, first:], own, past, psi, k, theiler_samples)
+    else:
+        found = transfer_entropy_plain(z, psi, k, theiler_samples, source_lags,
+                                       target_lags)  # fmt: skip
+    return psi[k] - found

@@ -5,8 +5,8 @@ S_k,ij = X_k,i conj X_k,j for the K estimates of a recording; d the angle of S_k
 
 import numpy as np
 
-from neuroana.fc.registry import intermediate
-from neuroana.fc.spectrum import averaged, spectral
+from neuroana.fc.sharing import intermediate
+from neuroana.fc.spectrum import averaged, bins_of, spectral
 
 
 LACHAUX = "Lachaux et al. 1999, Hum. Brain Mapp. 8, 194"
@@ -31,7 +31,15 @@ def spectra_of_segments(X):
         yield slice(first, first + rows), np.swapaxes(part, -1, -2) @ part.conj()
 
 
-@intermediate
+def blocks_of_pairs(T, N, segment_samples, overlap):
+    """Numbers for every frequency and pair, and of the block of S_k at work."""
+    n = bins_of(T, segment_samples)
+    n_segments = T / (2 * n * (1 - overlap)) + 1
+    most = n * n_segments * N**2
+    return 8 * n * N**2 + 6 * max(min(ROOM, most), n_segments * N**2)
+
+
+@intermediate(workspace=blocks_of_pairs)
 def mean_phasors(coefficients):
     """E exp(i d) (recording, frequency, roi, roi), the freqs and K."""
     X, freqs = coefficients
@@ -47,7 +55,7 @@ def mean_phasors(coefficients):
     return out.reshape(*X.shape[:2], n, n), freqs, n_segments
 
 
-@intermediate
+@intermediate(workspace=blocks_of_pairs)
 def imaginary_sums(coefficients):
     """Sums over estimates of sgn Im S, Im S, |Im S|, (Im S)^2, freqs, K."""
     X, freqs = coefficients

@@ -23,7 +23,12 @@ def spearman(rank_zscores):
     return unit_diagonal(gram(rank_zscores) / rank_zscores.shape[1])
 
 
-@operator("kendall", "correlation", signed=True, cost="T^2*N^2",
+def sign_blocks(T, N):
+    """Numbers of the signs that are held at once (single precision)."""
+    return 2 * max(min(ROOM, T * T * N), T * N) + 2 * T * N + 4 * N**2
+
+
+@operator("kendall", "correlation", signed=True, cost="T^2*N^2", workspace=sign_blocks,
           source="Kendall 1945, Biometrika 33, 239")  # fmt: skip
 def kendall(x):
     """Kendall's tau-b, as matrix products of the signs of all differences.
@@ -54,6 +59,7 @@ def kendall(x):
 
 
 @operator("chatterjee_xi", "correlation", directed=True, cost="P*T*log(T)",
+          workspace=lambda T, N: 8 * T * N + N**2,
           source="Chatterjee 2021, J. Am. Stat. Assoc. 116, 2009")  # fmt: skip
 def chatterjee_xi(x):
     """Chatterjee's xi: how far region j is a function, of any form, of region i.

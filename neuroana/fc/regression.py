@@ -48,7 +48,8 @@ def ridge(zscores, *, alpha=1.0, bivariate=False):
 
 
 @operator("lasso", "model-based", directed=True, signed=True, cost="50*N^3",
-          needs=("correlations",), source=MEINSHAUSEN)  # fmt: skip
+          needs=("correlations",), source=MEINSHAUSEN,
+          workspace=lambda T, N: 6 * N**2)  # fmt: skip
 def lasso(correlations, *, alpha=0.05, tol=1e-10, max_iter=10_000):
     """Coefficients of a lasso of each region on all others: few and directed.
 

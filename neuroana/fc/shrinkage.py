@@ -8,7 +8,8 @@ import numpy as np
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError
-from neuroana.fc.registry import intermediate, operator
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import intermediate
 
 
 LEDOIT = "Ledoit and Wolf 2004, J. Multivar. Anal. 88, 365"
@@ -136,18 +137,32 @@ ESTIMATORS = ("ledoit_wolf", "oas", "shrunk", "empirical")
 
 @intermediate
 def estimates(centred, *, second_moments, ledoit_wolf_intensity, oas_intensity,
-              estimator="ledoit_wolf", shrinkage=0.1):  # fmt: skip
+              estimator="ledoit_wolf", shrinkage=None):  # fmt: skip
     """The covariances that `estimator` names."""
-    check_choice("estimator", estimator, ESTIMATORS)
+    check_shrinkage(estimator, shrinkage)
     if estimator == "empirical":
         return second_moments
     if estimator == "shrunk":
-        intensity = np.full(len(second_moments), float(shrinkage))
+        share = 0.1 if shrinkage is None else float(shrinkage)
+        intensity = np.full(len(second_moments), share)
     else:
         intensity = {"ledoit_wolf": ledoit_wolf_intensity, "oas": oas_intensity}[
             estimator
         ]
     return shrink(second_moments, intensity)
+
+
+def check_shrinkage(estimator, shrinkage):
+    """An estimator that is known, and a share for the one that takes it."""
+    check_choice("estimator", estimator, ESTIMATORS)
+    if shrinkage is None:
+        return
+    check_number("shrinkage", shrinkage, minimum=0.0, maximum=1.0)
+    if estimator != "shrunk":
+        raise ParameterError(
+            message("argument 'shrinkage'", f"none with estimator={estimator!r}, "
+                    "which finds its own", shrinkage, "use estimator='shrunk'")
+        )  # fmt: skip
 
 
 def check_rank(n_time: int, n: int, estimator: str, name: str) -> None:

@@ -77,7 +77,8 @@ def duality_gap(s, k, alpha):
 
 
 @operator("graphical_lasso", "precision", signed=True, cost="100*N^3",
-          needs=("correlations",), source=GLASSO)  # fmt: skip
+          needs=("correlations",), source=GLASSO,
+          workspace=lambda T, N: 16 * N**2)  # fmt: skip
 def graphical_lasso(correlations, *, alpha=0.1, tol=1e-6, max_iter=2000):
     """Sparse precision of the standardised samples.
 
@@ -106,7 +107,8 @@ def block_folds(n_time, n_folds):
 
 
 @operator("graphical_lasso_cv", "precision", signed=True, cost="2000*N^3",
-          batched=False, source=GLASSO)  # fmt: skip
+          batched=False, source=GLASSO,
+          workspace=lambda T, N, n_folds: 4 * T * N + 20 * n_folds * N**2)  # fmt: skip
 def graphical_lasso_cv(x, *, alphas=(0.4, 0.2, 0.1, 0.05, 0.025, 0.0125), n_folds=5):
     """Sparse precision whose penalty predicts left-out stretches of time best.
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import DataWarning, ParameterError
-from neuroana.fc.registry import intermediate, operator
+from neuroana.fc.registry import operator
+from neuroana.fc.sharing import intermediate
 
 
 SEGMENT = 64  # samples, where a recording has four times as many
@@ -35,6 +36,26 @@ def check_band(band, fs):
     return low, high
 
 
+def bins_of(T, segment_samples):
+    """Frequencies of a segment."""
+    return (segment_samples or max(min(SEGMENT, T // 4), 4)) // 2 + 1
+
+
+def segments(T, N, segment_samples, overlap, method, bandwidth, fs):
+    """Numbers of the Fourier coefficients of all segments and tapers."""
+    n = bins_of(T, segment_samples)
+    n_tapers = 1
+    if method == "multitaper":
+        half = max((bandwidth or 4 * fs / n) * n / fs, 1.0)
+        n_tapers = max(1, int(2 * half))
+    return 2 * n * (T / (2 * n * (1 - overlap)) + 1) * n_tapers * N + 8 * n * N
+
+
+def at_frequencies(n):
+    """Workspace of n numbers for every frequency and pair."""
+    return lambda T, N, segment_samples: n * bins_of(T, segment_samples) * N**2
+
+
 def windows_of(segment, method, bandwidth, fs):
     """Tapers (taper, segment): a Hann window, a flat one, or Slepian sequences."""
     from scipy.signal.windows import dpss, hann
@@ -50,7 +71,7 @@ def windows_of(segment, method, bandwidth, fs):
     return tapers[keep] * np.sqrt(kept[keep])[:, None]
 
 
-@intermediate
+@intermediate(workspace=segments)
 def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
                  bandwidth=None, band=None):  # fmt: skip
     """Fourier coefficients (recording, frequency, segment, taper, roi), freqs.
@@ -58,13 +79,39 @@ def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
     Segments lose their mean. Of one segment, tapers count as segments. The mean square
     is a power spectrum up to a constant, which cancels in every operator.
     """
+    X, freqs, segment = fourier(x, fs, segment_samples, overlap, method, bandwidth)
+    keep = kept(freqs, segment, band, fs)
+    return X[:, keep], freqs[keep]
+
+
+def kept(freqs, segment, band, fs):
+    """Which of the frequencies of a segment lie in the band."""
+    low, high = check_band(band, fs)
+    keep = (freqs >= low) & (freqs <= high) & (freqs > 0)
+    if band is None:  # coefficients at half the rate are real: they have no phase
+        keep &= freqs < fs / 2
+    if keep.sum() < 3:
+        warnings.warn(
+            f"Only {keep.sum()} frequencies of {segment} samples lie in the band "
+            f"{low:g} to {high:g} Hz.",
+            DataWarning,
+            stacklevel=3,
+        )
+    if not keep.any():
+        raise ParameterError(
+            message("argument 'band'", f"a frequency of {segment} samples in it", band,
+                    f"bins are {fs / segment:g} Hz apart: use longer segments")
+        )  # fmt: skip
+    return keep
+
+
+def segments_of(n_time, fs, segment_samples, overlap, method, bandwidth):
+    """First samples of segments, their length, and the tapers (taper, segment)."""
     check_choice("method", method, ["hann", "fourier", "multitaper"])
-    n_time = x.shape[1]
     if segment_samples is None:
         segment_samples = max(min(SEGMENT, n_time // 4), 4)
     check_number("segment_samples", segment_samples, minimum=4, integer=True)
     check_number("overlap", overlap, minimum=0.0, maximum=0.95)
-    low, high = check_band(band, fs)
     segment = min(int(segment_samples), n_time)
     step = max(1, round(segment * (1 - overlap)))
     starts = np.arange(0, n_time - segment + 1, step)
@@ -78,33 +125,26 @@ def coefficients(x, *, fs, segment_samples=None, overlap=0.5, method="hann",
                 "use shorter segments, or method='multitaper'",
             )
         )
+    return starts, segment, tapers
+
+
+def fourier(x, fs, segment_samples, overlap, method, bandwidth):
+    """Coefficients at all frequencies, the frequencies, and samples a segment."""
+    starts, segment, tapers = segments_of(
+        x.shape[1], fs, segment_samples, overlap, method, bandwidth
+    )
     freqs = np.fft.rfftfreq(segment, 1 / fs)
-    keep = (freqs >= low) & (freqs <= high) & (freqs > 0)
-    if band is None:  # coefficients at half the rate are real: they have no phase
-        keep &= freqs < fs / 2
-    if keep.sum() < 3:
-        warnings.warn(
-            f"Only {keep.sum()} frequencies of {segment} samples lie in the band "
-            f"{low:g} to {high:g} Hz.",
-            DataWarning,
-            stacklevel=2,
-        )
-    if not keep.any():
-        raise ParameterError(
-            message("argument 'band'", f"a frequency of {segment} samples in it", band,
-                    f"bins are {fs / segment:g} Hz apart: use longer segments")
-        )  # fmt: skip
-    out = np.empty((len(x), keep.sum(), len(starts), len(tapers), x.shape[2]), complex)
+    out = np.empty((len(x), len(freqs), len(starts), len(tapers), x.shape[2]), complex)
     for k, start in enumerate(starts):
         part = x[:, start : start + segment]
         part = part - part.mean(axis=1, keepdims=True)
         for h, taper in enumerate(tapers):
             f = np.fft.rfft(part * taper[:, None], axis=1)
-            out[:, :, k, h] = f[:, keep]
-    return (out.swapaxes(2, 3) if len(starts) == 1 else out), freqs[keep]
+            out[:, :, k, h] = f
+    return (out.swapaxes(2, 3) if len(starts) == 1 else out), freqs, segment
 
 
-@intermediate
+@intermediate(workspace=at_frequencies(4))
 def cross_spectrum(coefficients):
     """S (recording, frequency, roi, roi), one product for all pairs."""
     X, freqs = coefficients
@@ -112,7 +152,7 @@ def cross_spectrum(coefficients):
     return np.swapaxes(X, -1, -2) @ X.conj() / X.shape[2], freqs
 
 
-@intermediate
+@intermediate(workspace=at_frequencies(6))
 def coherencies(cross_spectrum):
     """S_ij / sqrt(S_ii S_jj)."""
     S, freqs = cross_spectrum
@@ -133,7 +173,8 @@ def averaged(w, freqs, average):
 
 def spectral(name, family, source, needs, **declared):
     """Declare an operator on spectra."""
-    declared = {"cost": "8*T*N^2", "ordered": True, **declared}
+    declared = {"cost": "8*T*N^2", "ordered": True, "workspace": at_frequencies(6),
+                **declared}  # fmt: skip
     return operator(name, family, source=source, needs=needs, **declared)
 
 
@@ -165,7 +206,9 @@ def coherence(coherencies, *, magnitude=False, average="mean"):
 
 @spectral("coherency", "spectral", NUNEZ, ("coherencies",), signed=True)
 def coherency(coherencies, *, average="mean"):
-    """Real part of coherency: coupling in phase; the other part is 'imcoh'.
+    """Real part of coherency: coupling in phase.
+
+    Complex coherency is this plus i times 'imcoh'; files hold real numbers.
 
     Parameters
     ----------

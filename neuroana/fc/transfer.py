@@ -9,7 +9,7 @@ import numpy as np
 from neuroana.core.checks import check_number
 from neuroana.fc.autoregression import check_samples
 from neuroana.fc.inverses import inverse
-from neuroana.fc.registry import intermediate
+from neuroana.fc.sharing import intermediate
 from neuroana.fc.spectrum import averaged, check_band, spectral
 
 
@@ -21,7 +21,12 @@ DDTF = "Korzeniewska et al. 2003, J. Neurosci. Methods 125, 195"
 COST = "T*N^2 + 33*N^3"
 
 
-@intermediate
+def at_frequencies(T, N, n_freqs):
+    """Numbers of six matrices a frequency."""
+    return 6 * n_freqs * N**2
+
+
+@intermediate(workspace=lambda T, N, n_freqs: 8 * n_freqs * N**2)
 def transfer_functions(x, *, full_autoregression, fs, order=1, n_freqs=33, band=None):
     """A(f), H(f) (recording, frequency, roi, roi), Sigma and the frequencies in Hz."""
     check_number("n_freqs", n_freqs, minimum=3, integer=True)
@@ -71,7 +76,8 @@ def partial_coherence(Af, sigma):
     return np.abs(P) / (d[..., :, None] * d[..., None, :])
 
 
-@spectral("dtf", "spectral", DTF, ("transfer_functions",), directed=True, cost=COST)
+@spectral("dtf", "spectral", DTF, ("transfer_functions",), directed=True, cost=COST,
+          workspace=at_frequencies)  # fmt: skip
 def dtf(transfer_functions, *, average="mean"):
     """Directed transfer function: the source's share, direct or not, in the target.
 
@@ -92,7 +98,8 @@ def dtf(transfer_functions, *, average="mean"):
 
 
 @spectral("directed_coherence", "spectral", DCOH, ("transfer_functions",),
-          directed=True, cost=COST)  # fmt: skip
+          directed=True, cost=COST,
+          workspace=at_frequencies)  # fmt: skip
 def directed_coherence(transfer_functions, *, average="mean"):
     """Share of the target's power that comes from the source's innovations.
 
@@ -112,7 +119,8 @@ def directed_coherence(transfer_functions, *, average="mean"):
     return averaged(directed_coherences(H, sigma), freqs, average)
 
 
-@spectral("pdc", "spectral", PDC, ("transfer_functions",), directed=True, cost=COST)
+@spectral("pdc", "spectral", PDC, ("transfer_functions",), directed=True, cost=COST,
+          workspace=at_frequencies)  # fmt: skip
 def pdc(transfer_functions, *, average="mean"):
     """Partial directed coherence: the target's share in what leaves the source.
 
@@ -133,7 +141,8 @@ def pdc(transfer_functions, *, average="mean"):
     return averaged(partial_directed(Af, np.ones(sigma.shape[:2])), freqs, average)
 
 
-@spectral("gpdc", "spectral", GPDC, ("transfer_functions",), directed=True, cost=COST)
+@spectral("gpdc", "spectral", GPDC, ("transfer_functions",), directed=True, cost=COST,
+          workspace=at_frequencies)  # fmt: skip
 def gpdc(transfer_functions, *, average="mean"):
     """Partial directed coherence in units of the innovations: no matter the scale.
 
@@ -154,7 +163,8 @@ def gpdc(transfer_functions, *, average="mean"):
     return averaged(partial_directed(Af, scale), freqs, average)
 
 
-@spectral("ddtf", "spectral", DDTF, ("transfer_functions",), directed=True, cost=COST)
+@spectral("ddtf", "spectral", DDTF, ("transfer_functions",), directed=True, cost=COST,
+          workspace=at_frequencies)  # fmt: skip
 def ddtf(transfer_functions, *, average="mean"):
     """Directed transfer over the whole band, times partial coherence: direct paths.
 

@@ -1,20 +1,22 @@
-"""Connectivity of recordings: groups them, calls operators, labels what comes back."""
+"""Connectivity of recordings as a transformer: prepare, run operators, label."""
 
 import warnings
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from neuroana.core.checks import check_choice, message
-from neuroana.core.errors import DataWarning, ParameterError
+from neuroana.core.checks import check_choice, check_number, message
+from neuroana.core.device import choose
+from neuroana.core.errors import DataWarning, NeuroanaError
 from neuroana.core.estimator import Estimator
+from neuroana.fc import preparation
+from neuroana.fc.batching import Batch, batches, bytes_of
+from neuroana.fc.contract import Operator
 from neuroana.fc.gathering import ConstantRoiError, Group, constant_regions, gather
-from neuroana.fc.registry import Op, Operator, Shared, as_ops, find
-
-
-UNITS = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
-COPIES = 6  # arrays of the size of a batch that an operator may hold
+from neuroana.fc.labelling import assembled, edges, variable
+from neuroana.fc.preparation import Windows, standardised
+from neuroana.fc.registry import Op, as_ops, find
+from neuroana.fc.running import Run, intensity_of, runs_on_tensors, statuses
 
 
 class Connectivity(Estimator):
@@ -32,18 +34,48 @@ class Connectivity(Estimator):
     standardize : {'auto', 'zscore', None}
         ``'auto'`` standardises regions for operators that are meant so, all but the
         covariances; ``'zscore'`` for all; None for none.
+    band : (float, float), optional
+        Keep these frequencies in Hz: Butterworth, order 4, both ways.
+    detrend : {None, 'linear'}
+        Take off a line from every region, before the filter.
+    window, step : float, optional
+        Seconds; windows of the recordings become the samples, next to each other
+        unless `step` says otherwise.
+    window_volumes, step_volumes : int, optional
+        The same in samples.
+    sampling_rate : float, optional
+        Hz, of arrays that do not know their own.
     constant : {'mark', 'error'}
         A region that never changes gets a row and a column of NaN, or an error.
     nan : {'error', 'omit', 'pairwise'}
         Missing samples: an error; left out for all regions, where the order of the
         samples does not matter; left out pair by pair, where the operator can.
+    duplicates : {'error', 'allow'}
+        Two recordings with the same samples are an error.
+    per_site : bool, default=False
+        Let recordings of different rates go through operators to which the order of
+        samples matters, each on its own clock.
     similarity : bool, default=False
         Turn distances so that large is strong.
     vectorize : bool, default=False
         Return (recording, edge) features: the upper triangle of undirected matrices,
         with their diagonal where it carries information, all of directed ones.
+    time_limit : float, optional
+        Seconds that an operator may take for one recording; it then runs in a process
+        of its own and is killed at the limit.
     memory_limit : str or int, default='2GB'
-        Recordings are taken in batches that fit.
+        Recordings are taken in batches that fit, by what operators declare to need;
+        with `time_limit`, a process that takes more is stopped.
+    on_error : {'raise', 'record'}
+        An operator that fails raises, or leaves NaN and its status for the recordings
+        of that batch while the others go on.
+    n_jobs : int, default=1
+        Batches that run at the same time, as threads.
+    device : {'auto', 'cpu', 'cuda'}
+        Where costly operators run that gain from a GPU (see ``neuroana.fc.tensors``);
+        ``'auto'`` takes one where there is one.
+    dtype : {'float64', 'float32'}
+        Of the matrices; they are computed in double precision.
 
     Attributes
     ----------
@@ -51,6 +83,13 @@ class Connectivity(Estimator):
     regions_ : DataArray (roi,)
     reference_ : DataArray (operator, source, target)
         Where an operator learns one.
+    shrinkage_ : DataArray (operator, recording)
+        Of the recordings of fit, where an operator shrinks; matrices carry theirs as
+        the coordinate ``shrinkage``.
+    status_ : DataArray (operator, recording)
+        ok, error, timeout or oom, of the last call.
+    messages_ : DataArray (operator, recording)
+        What went wrong.
 
     Examples
     --------
@@ -60,6 +99,8 @@ class Connectivity(Estimator):
     (5, 4, 4)
     >>> na.fc.Connectivity("tangent", vectorize=True).fit_transform(x).shape
     (5, 10)
+    >>> na.fc.Connectivity("pearson", window_volumes=50).fit_transform(x).dims
+    ('sample', 'source', 'target')
     """
 
     def __init__(
@@ -67,19 +108,47 @@ class Connectivity(Estimator):
         operators="pearson",
         standardize="auto",
         *,
+        band=None,
+        detrend=None,
+        window=None,
+        step=None,
+        window_volumes=None,
+        step_volumes=None,
+        sampling_rate=None,
         constant="mark",
         nan="error",
+        duplicates="error",
+        per_site=False,
         similarity=False,
         vectorize=False,
+        time_limit=None,
         memory_limit="2GB",
+        on_error="raise",
+        n_jobs=1,
+        device="auto",
+        dtype="float64",
     ):
         self.operators = operators
         self.standardize = standardize
+        self.band = band
+        self.detrend = detrend
+        self.window = window
+        self.step = step
+        self.window_volumes = window_volumes
+        self.step_volumes = step_volumes
+        self.sampling_rate = sampling_rate
         self.constant = constant
         self.nan = nan
+        self.duplicates = duplicates
+        self.per_site = per_site
         self.similarity = similarity
         self.vectorize = vectorize
+        self.time_limit = time_limit
         self.memory_limit = memory_limit
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.device = device
+        self.dtype = dtype
 
     def fit(self, X, y=None):
         """Learn what the operators need of the group.
@@ -95,7 +164,11 @@ class Connectivity(Estimator):
         ParameterError, ShapeError, ConstantRoiError
             If the recordings cannot be used; the message says why.
         """
-        self._fit(gather(X))
+        group, refused = self._prepared(gather(X))
+        self._fit(group, refused)
+        shrinking = [o for o in self._ops() if intensity_of(o[1], o[0].params)]
+        if shrinking:
+            self._keep_shrinkage(self._transform(group, shrinking, refused))
         return self
 
     def transform(self, X):
@@ -108,34 +181,71 @@ class Connectivity(Estimator):
         Returns
         -------
         DataArray ([recording,] ..., source, target), or a Dataset of them
-            A Dataset where `operators` is a list. With `vectorize` an ndarray
+            A Dataset where `operators` is a list. Of windows, the dim ``sample`` with
+            the coordinates recording and start. With `vectorize` an ndarray
             (recording, edge), the operators side by side.
         """
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
-        return self._transform(gather(X).on(self.regions_.to_numpy()))
+        group = gather(X).on(self.regions_.to_numpy())
+        group, refused = self._prepared(group)
+        return self._result(self._transform(group, self._ops(), refused))
 
     def fit_transform(self, X, y=None):
         """Learn and transform, reading the recordings once."""
-        group = gather(X)
-        self._fit(group)
-        return self._transform(group)
+        group, refused = self._prepared(gather(X))
+        self._fit(group, refused)
+        made = self._transform(group, self._ops(), refused)
+        self._keep_shrinkage(made)
+        return self._result(made)
 
-    def _fit(self, group: Group):
+    def _check(self):
         check_choice("standardize", self.standardize, ["auto", "zscore", None])
         check_choice("constant", self.constant, ["mark", "error"])
         check_choice("nan", self.nan, ["error", "omit", "pairwise"])
+        check_choice("detrend", self.detrend, [None, "linear"])
+        check_choice("duplicates", self.duplicates, ["error", "allow"])
+        check_choice("on_error", self.on_error, ["raise", "record"])
+        check_choice("dtype", self.dtype, ["float64", "float32"])
+        check_number("n_jobs", self.n_jobs, minimum=1, integer=True)
+        preparation.check_band(self.band)
+        if self.time_limit is not None:
+            check_number("time_limit", self.time_limit, minimum=0.0, open_ends=True)
         bytes_of(self.memory_limit)
-        ops = as_ops(self.operators)
-        self.operators_ = [op.label for op in ops]
+        return self._windows().check()
+
+    def _windows(self) -> Windows:
+        return Windows(self.window, self.step, self.window_volumes, self.step_volumes)
+
+    def _prepared(self, group: Group) -> tuple[Group, dict[str, Exception]]:
+        """Recordings, or their windows, and why an operator cannot take them."""
+        windows = self._check()
+        if self.duplicates == "error":
+            preparation.check_copies(group)
+        group = preparation.with_rate(group, self.sampling_rate)
+        group = preparation.cleaned(group, self.detrend, self.band)
+        group = preparation.usable(preparation.cut(group, windows), self.constant)
+        refused = {}
+        for op, made in self._ops():
+            try:
+                preparation.check_missing(group, made, self.nan)
+                preparation.check_rates(group, made, self.per_site)
+            except NeuroanaError as error:
+                if self.on_error == "raise":
+                    raise
+                refused[op.label] = error
+        if self.nan == "omit":
+            group = preparation.without_missing(group)
+        return group, refused
+
+    def _fit(self, group: Group, refused: dict[str, Exception]):
+        self.operators_ = [op.label for op, _ in self._ops()]
         self.regions_ = xr.DataArray(group.names, dims="roi", name="regions")
         learned = {}
-        for op in ops:
-            made = find(op.name)
-            if made.learn is not None:
-                parts = [self._prepared(made, x) for x in self._usable(group, made)]
-                learned[op.label] = self._learn(made, parts, op)
+        for op, made in self._ops():
+            if made.learn is not None and op.label not in refused:
+                learned[op.label] = self._learn(made, group.values, op)
         if learned:
             self.reference_ = xr.DataArray(
                 np.stack(list(learned.values())),
@@ -145,8 +255,8 @@ class Connectivity(Estimator):
                 name="reference",
             )  # fmt: skip
 
-    def _learn(self, made: Operator, parts, op: Op):
-        dead = np.any([constant_regions(x) for x in parts], axis=0)
+    def _learn(self, made: Operator, values, op: Op):
+        dead = np.any([constant_regions(x) for x in values], axis=0)
         if dead.any():
             raise ConstantRoiError(
                 message(
@@ -156,223 +266,94 @@ class Connectivity(Estimator):
                     "leave out these regions or these recordings",
                 )
             )
+        zscored = self._asks_zscores(made)
+        parts = [standardised(x) if zscored else x for x in values]
         return made.learn(parts, **op.params)
 
-    def _usable(self, group: Group, made: Operator) -> list[np.ndarray]:
-        """Samples after the rule for missing ones."""
-        out = []
-        for x, label in zip(group.values, group.labels):
-            dead = constant_regions(x)
-            if dead.any() and self.constant == "error":
-                names = [str(n) for n in group.names[dead][:5]]
-                raise ConstantRoiError(
-                    message(
-                        f"recording {label}",
-                        "regions that change",
-                        f"{int(dead.sum())} constant or empty: {names}",
-                        "leave them out, or pass constant='mark'",
-                    )
-                )
-            if np.isinf(x).any():
-                raise ParameterError(
-                    message(f"recording {label}", "finite samples", "infinite ones")
-                )
-            out.append(self._without_missing(x, dead, label, made))
-        return out
+    def _asks_zscores(self, made: Operator) -> bool:
+        return {"auto": made.zscored, "zscore": True, None: False}[self.standardize]
 
-    def _without_missing(self, x, dead, label, made: Operator):
-        missing = np.isnan(x) & ~dead
-        if not missing.any():
-            return x
-        fix = ("interpolate them, or pass nan='omit' (order of samples does not "
-               "matter) or nan='pairwise' (pearson, covariance)")  # fmt: skip
-        can = {"omit": not made.ordered, "pairwise": made.pairwise is not None}
-        if not can.get(self.nan, False):
-            raise ParameterError(
-                message(
-                    f"recording {label}, operator {made.name!r}",
-                    "no missing or bad samples",
-                    f"{int(missing.sum())} of {x.size}, with nan={self.nan!r}",
-                    fix,
-                )
+    def _ops(self) -> list[tuple[Op, Operator]]:
+        return [(op, find(op.name)) for op in as_ops(self.operators)]
+
+    def _transform(self, group: Group, ops, refused) -> dict[str, xr.DataArray]:
+        """One labelled array an operator, batch by batch."""
+        from joblib import Parallel, delayed
+
+        plan = batches(group, [(made, op.params) for op, made in ops],
+                       memory_limit=self.memory_limit, n_jobs=self.n_jobs)  # fmt: skip
+        warn_of_dead_regions(plan, group)
+        run = self._run(ops, refused)
+        parts = Parallel(self.n_jobs, prefer="threads")(
+            delayed(run.batch)(group, batch) for batch in plan
+        )
+        self.status_, self.messages_ = statuses(
+            [op.label for op, _ in ops], plan, parts, group
+        )
+        return {
+            op.label: assembled(
+                op, made, plan, [part[op.label] for part in parts], group,
+                similarity=self.similarity, dtype=self.dtype,
             )
-        return x[~missing.any(axis=1)] if self.nan == "omit" else x
+            for op, made in ops
+        }  # fmt: skip
 
-    def _prepared(self, made: Operator, x: np.ndarray) -> np.ndarray:
-        """Standardised where asked for; constant regions stay as they are."""
-        asked = {"auto": made.zscored, "zscore": True, None: False}[self.standardize]
-        if not asked:
-            return x
-        with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-            warnings.simplefilter("ignore", RuntimeWarning)
-            z = (x - np.nanmean(x, axis=0)) / np.nanstd(x, axis=0)
-        return np.where(constant_regions(x), x, z)
+    def _run(self, ops, refused) -> Run:
+        references = {}
+        for op, made in ops:
+            if made.learn is not None and op.label not in refused:
+                references[op.label] = self.reference_.sel(operator=op.label).to_numpy()
+        return Run(
+            ops,
+            {op.label: self._asks_zscores(made) for op, made in ops},
+            refused,
+            references,
+            self.nan == "pairwise",
+            self.time_limit,
+            bytes_of(self.memory_limit),
+            self.on_error == "record",
+            self._device(ops),
+        )
 
-    def _transform(self, group: Group):
+    def _device(self, ops) -> str:
+        """Ask for a GPU only where an operator would use it."""
+        if any(runs_on_tensors(made, op.params) for op, made in ops):
+            return choose(self.device)
+        return "cpu"
+
+    def _keep_shrinkage(self, made: dict[str, xr.DataArray]) -> None:
+        amounts = {
+            k: w["shrinkage"] for k, w in made.items() if "shrinkage" in w.coords
+        }
+        if amounts:
+            self.shrinkage_ = xr.concat(
+                [a.reset_coords(drop=True) for a in amounts.values()], "operator"
+            ).assign_coords(operator=list(amounts))
+
+    def _result(self, made: dict[str, xr.DataArray]):
         ops = as_ops(self.operators)
-        kept = {}  # intermediates of a batch, shared by all operators
-        made = {op.label: self._one(op, group, kept) for op in ops}
         if self.vectorize:
             return np.concatenate(
                 [edges(w, find(op.name)) for op, w in zip(ops, made.values())], axis=1
             )
         if isinstance(self.operators, str | Op):
             return made[ops[0].label].rename("connectivity")
-        return xr.Dataset({_variable(k): w for k, w in made.items()})
+        return xr.Dataset(
+            {variable(k): w.drop_vars("shrinkage", errors="ignore")
+             for k, w in made.items()}
+        )  # fmt: skip
 
-    def _one(self, op: Op, group: Group, kept: dict) -> xr.DataArray:
-        made = find(op.name)
-        usable = self._usable(group, made)
-        n = len(group.names)
-        out: Any = None
-        coords: dict[str, Any] = {}
-        for key, members in self._batches(usable, group, made).items():
-            alive = np.frombuffer(key[2], dtype=bool)
-            w, coords = self._batch(op, made, usable, members, alive, key[1], kept)
-            if out is None:
-                out = np.full((len(usable), *w.shape[1:-2], n, n), np.nan)
-            if w.shape[1:-2] != out.shape[1:-2]:
-                raise ParameterError(
-                    message(
-                        f"operator {op.name!r}",
-                        "the same further dims for all recordings",
-                        f"{out.shape[1:-2]} and {w.shape[1:-2]}, as lengths or rates "
-                        "differ",
-                        "ask for an average over that dim, or cut to one length",
-                    )
-                )
-            if alive.all():
-                out[members] = w
-            else:
-                at = np.flatnonzero(alive)
-                for k, one in zip(members, w):
-                    out[k][..., at[:, None], at] = one
-        return self._label(out, coords, op, made, group)
 
-    def _batches(self, usable, group: Group, made: Operator):
-        """Recordings by length, rate and living regions, in pieces that fit."""
-        found: dict[tuple, list[int]] = {}
-        room = bytes_of(self.memory_limit)
-        for k, x in enumerate(usable):
-            alive = ~constant_regions(x)
-            if alive.sum() < 2:
-                raise ConstantRoiError(
-                    message(f"recording {group.labels[k]}",
-                            "at least 2 regions that change", int(alive.sum()))
-                )  # fmt: skip
-            rate = group.rates[k] if made.needs_rate else None
-            size = 8 * COPIES * (x.size + x.shape[1] ** 2)
-            limit = max(1, room // size)
-            piece = 0
-            while len(found.get((len(x), rate, alive.tobytes(), piece), ())) >= limit:
-                piece += 1
-            found.setdefault((len(x), rate, alive.tobytes(), piece), []).append(k)
-        dead = sum(bool((~np.frombuffer(key[2], bool)).any()) for key in found)
-        if dead:
-            names = [
-                group.labels[k]
-                for key, members in found.items()
-                if not np.frombuffer(key[2], bool).all()
-                for k in members
-            ]
-            warnings.warn(
-                f"{made.name}: regions that never change in {len(names)} recordings "
-                f"({', '.join(names[:5])}) get NaN rows and columns.",
-                DataWarning,
-                stacklevel=5,
-            )
-        return found
-
-    def _batch(self, op, made, usable, members, alive, rate, kept):
-        asked = {"auto": made.zscored, "zscore": True, None: False}[self.standardize]
-        if self.nan == "pairwise" and any(np.isnan(usable[k]).any() for k in members):
-            x = np.stack([usable[k][:, alive] for k in members])
-            if np.isnan(x).any():
-                return made.pairwise(x, **op.params), {}
-        key = (asked, tuple(members))
-        if key not in kept:
-            parts = [self._prepared(made, usable[k][:, alive]) for k in members]
-            x = np.stack(parts)
-            held = sum(s.x.nbytes for s in kept.values()) + x.nbytes
-            if COPIES * held > bytes_of(self.memory_limit):
-                kept.clear()
-            kept[key] = Shared(x)
-        reference = None
-        if made.learn is not None:
-            reference = self.reference_.sel(operator=op.label).to_numpy()
-            reference = reference[np.ix_(alive, alive)]
-        return made.run(kept[key], fs=rate, reference=reference, **op.params)
-
-    def _label(self, w, coords, op: Op, made: Operator, group: Group):
-        if self.similarity and made.distance:
-            w = -w
-        dims = ("recording", *coords, "source", "target")
-        if len(dims) != w.ndim:
-            raise ParameterError(
-                message(f"operator {op.name!r}", "a name for each further dim",
-                        f"{w.ndim - 3} dims, {list(coords)}",
-                        "return (w, {'freq': frequencies})")
-            )  # fmt: skip
-        along: dict[str, Any] = {"source": group.names, "target": group.names}
-        for name, values in group.coords.items():
-            along[f"source_{name}"] = ("source", values)
-            along[f"target_{name}"] = ("target", values)
-        entities = {e for own in group.entities for e in own}
-        along |= {
-            e: ("recording", [str(own.get(e, "")) for own in group.entities])
-            for e in sorted(entities)
-        }
-        array = xr.DataArray(
-            w,
-            dims=dims,
-            coords={"recording": group.labels, **coords, **along},
-            attrs={
-                "operator": op.label,
-                "family": made.family,
-                "directed": int(made.directed),
-                "distance": int(made.distance and not self.similarity),
-                "direction": "from source to target" if made.directed else "none",
-                "cites": made.source,
-            },
+def warn_of_dead_regions(plan: list[Batch], group: Group) -> None:
+    """Say in which recordings regions never change."""
+    names = [group.labels[k] for b in plan if not b.alive.all() for k in b.members]
+    if names:
+        warnings.warn(
+            f"Regions that never change in {len(names)} recordings "
+            f"({', '.join(names[:5])}) get NaN rows and columns.",
+            DataWarning,
+            stacklevel=4,
         )
-        return array if group.several else array[0]
-
-
-def _variable(label: str) -> str:
-    return label.replace("/", "_")
-
-
-def edges(w: xr.DataArray, made: Operator) -> np.ndarray:
-    """Rows (recording, edge) of matrices; distances of logarithms are kept."""
-    values = w.to_numpy()
-    values = values if "recording" in w.dims else values[None]
-    n = values.shape[-1]
-    diagonal = np.einsum("...ii->...i", values)
-    varies = np.isfinite(diagonal).all() and np.ptp(diagonal) > 0
-    if made.directed:
-        pick = ~np.eye(n, dtype=bool) | varies
-        return values[..., pick].reshape(len(values), -1)
-    if made.name in ("tangent", "log_euclidean"):
-        values = values * np.where(np.eye(n, dtype=bool), 1.0, np.sqrt(2.0))
-    rows, columns = np.triu_indices(n, 0 if varies else 1)
-    return values[..., rows, columns].reshape(len(values), -1)
-
-
-def bytes_of(limit: Any) -> int:
-    """Bytes of ``'2GB'`` or of a number."""
-    if isinstance(limit, str):
-        number, unit = limit[:-2], limit[-2:].upper()
-        try:
-            return int(float(number) * UNITS[unit])
-        except (KeyError, ValueError) as error:
-            raise ParameterError(
-                message("argument 'memory_limit'", "a size like '2GB'", repr(limit))
-            ) from error
-    if isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0:
-        raise ParameterError(
-            message("argument 'memory_limit'", "a size like '2GB'", repr(limit))
-        )
-    return int(limit)
 
 
 def connectivity(
@@ -380,10 +361,15 @@ def connectivity(
     operator="pearson",
     *,
     standardize="auto",
+    detrend=None,
+    sampling_rate=None,
     constant="mark",
     nan="error",
+    duplicates="error",
+    per_site=False,
     similarity=False,
     memory_limit="2GB",
+    n_jobs=1,
     **params,
 ):
     """Connectivity between the regions, channels or neurons of recordings.
@@ -396,10 +382,12 @@ def connectivity(
         Any modality; recordings may have unequal lengths.
     operator : str
         A name of :func:`list_operators`.
-    standardize, constant, nan, similarity, memory_limit
+    standardize, detrend, sampling_rate, constant, nan, duplicates, per_site
+        As in :class:`Connectivity`, which filters to a band and cuts windows too.
+    similarity, memory_limit, n_jobs
         As in :class:`Connectivity`.
     **params
-        Options of the operator.
+        Options of the operator, for example ``band`` of a spectral one.
 
     Returns
     -------
@@ -419,7 +407,9 @@ def connectivity(
     ('source', 'target')
     """
     model = Connectivity(
-        Op(operator, params), standardize, constant=constant, nan=nan,
-        similarity=similarity, memory_limit=memory_limit,
+        Op(operator, params), standardize, detrend=detrend,
+        sampling_rate=sampling_rate, constant=constant, nan=nan,
+        duplicates=duplicates, per_site=per_site, similarity=similarity,
+        memory_limit=memory_limit, n_jobs=n_jobs,
     )  # fmt: skip
     return model.fit_transform(X)

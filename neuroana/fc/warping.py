@@ -32,6 +32,11 @@ def width_of(band, n_time: int) -> int:
     return max(1, round(band * n_time))
 
 
+def fronts(T, N):
+    """Numbers of three anti-diagonals of all pairs, and of the samples of pairs."""
+    return (3 if has_compiler() else 10 * N) * T * N + 3 * N**2
+
+
 def wavefront(x, rows, columns, band, step: Callable, edge: float):
     """Fill the tables of pairs by anti-diagonals; the last cell of each pair.
 
@@ -88,7 +93,7 @@ def symmetric(values, n, rows, columns, diagonal):
 
 
 @operator("dtw", "distance", distance=True, ordered=True, cost="0.2*P*T^2",
-          batched=False, source=SAKOE)  # fmt: skip
+          batched=False, source=SAKOE, workspace=fronts)  # fmt: skip
 def dtw(x, *, band=0.1):
     """Dynamic time warping: Euclidean distance along the best alignment in time.
 
@@ -114,7 +119,7 @@ def dtw(x, *, band=0.1):
 
 
 @operator("soft_dtw", "distance", distance=True, signed=True, ordered=True,
-          cost="10*P*T^2", batched=False, source=CUTURI)  # fmt: skip
+          cost="10*P*T^2", batched=False, source=CUTURI, workspace=fronts)  # fmt: skip
 def soft_dtw(x, *, band=0.1, gamma=1.0):
     """Soft minimum over all alignments; smooth, and may be negative.
 
@@ -142,7 +147,7 @@ def soft_dtw(x, *, band=0.1, gamma=1.0):
 
 
 @operator("lcss", "distance", ordered=True, cost="0.2*P*T^2", batched=False,
-          source=VLACHOS)  # fmt: skip
+          source=VLACHOS, workspace=fronts)  # fmt: skip
 def lcss(x, *, band=0.1, epsilon=1.0):
     """Longest common subsequence, as a share of the recording: a similarity.
 

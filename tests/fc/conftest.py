@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 import neuroana as na
+from neuroana.fc import registry
+from neuroana.fc.registry import load_operators
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,15 @@ def oracle(oracles):
 def x(oracle):
     """Samples (time, roi) of an autoregression whose graph is known."""
     return oracle["x"]
+
+
+@pytest.fixture
+def own():
+    """Operators that a test registers are forgotten afterwards."""
+    before = dict(load_operators())
+    yield
+    registry.OPERATORS.clear()
+    registry.OPERATORS.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def test_one_recording_comes_back_as_one():
 
 
 def test_unequal_lengths_keep_their_order():
-    recs = [recording(n, seed=n) for n in (80, 60, 80, 70)]
+    recs = [recording(n, seed=s) for s, n in enumerate((80, 60, 80, 70))]
     w = connectivity(recs)
     for rec, one in zip(recs, w):
         np.testing.assert_allclose(one, np.corrcoef(rec["signal"].T), atol=1e-12)

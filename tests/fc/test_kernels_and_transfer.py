@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from neuroana.fc import kernels
-from neuroana.fc.registry import Shared, find
+from neuroana.fc.registry import find
+from neuroana.fc.sharing import Shared
 from neuroana.fc.transfer import (
     directed_coherences,
     directed_transfer,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from neuroana.core.errors import ParameterError
-from neuroana.fc.registry import Shared, find
+from neuroana.fc.registry import find
+from neuroana.fc.sharing import Shared
 
 
 find("pearson")  # loads all intermediates

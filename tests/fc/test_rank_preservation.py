@@ -50,8 +50,12 @@ def test_ndcg_exponential_is_the_stored_one(stored, case):
 @pytest.mark.parametrize("case", CASES)
 def test_correlations_overlap_and_regret_are_the_stored_ones(stored, case):
     g, c = stored["full_score"], stored[f"core_{case}"]
-    found = [kendall_tau(g, c), spearman_rho(g, c),
-             overlap(g, c, 3, ties="optimistic"), regret(g, c, ties="optimistic")]
+    found = [
+        kendall_tau(g, c),
+        spearman_rho(g, c),
+        overlap(g, c, 3, ties="optimistic"),
+        regret(g, c, ties="optimistic"),
+    ]
     wanted = [stored[f"{k}_{case}{s}"] for k, s in (
         ("kendall", "__scipy"), ("spearman", "__scipy"), ("overlap3", ""),
         ("regret1", ""))]  # fmt: skip

@@ -1,5 +1,11 @@
+from .operator_benchmark import OperatorBenchmark as OperatorBenchmark
+from .preservation import rank_preservation as rank_preservation
 from .registry import Op as Op
 from .registry import list_operators as list_operators
 from .registry import operator as operator
+from .simulate import simulate_people as simulate_people
+from .simulate import simulate_prototypes as simulate_prototypes
+from .simulate import simulate_ranking as simulate_ranking
+from .tasks import Task as Task
 from .transformer import Connectivity as Connectivity
 from .transformer import connectivity as connectivity

@@ -1,5 +1,14 @@
+from .core_set import CoreSet as CoreSet
+from .core_set import list_selectors as list_selectors
+from .operator_benchmark import OperatorBenchmark as OperatorBenchmark
+from .preservation import rank_preservation as rank_preservation
 from .registry import Op as Op
 from .registry import list_operators as list_operators
 from .registry import operator as operator
+from .sclcs import SCLCS as SCLCS
+from .simulate import simulate_people as simulate_people
+from .simulate import simulate_prototypes as simulate_prototypes
+from .simulate import simulate_ranking as simulate_ranking
+from .tasks import Task as Task
 from .transformer import Connectivity as Connectivity
 from .transformer import connectivity as connectivity

@@ -1,11 +1,17 @@
 from .multiscale_spectral import MultiScaleSpectralEncoder as MultiScaleSpectralEncoder
 from .network import NeuroBOLT as NeuroBOLT
 from .network import NeuroBOLTConfig as NeuroBOLTConfig
+from .pairing import match_bids as match_bids
 from .pairing import match_runs as match_runs
 from .pairing import pair as pair
+from .pairing import pair_runs as pair_runs
+from .readiness import preflight as preflight
+from .readiness import require_preflight as require_preflight
 from .simulate import simulate_eeg_fmri as simulate_eeg_fmri
 from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit
 from .triggers import audit_triggers as audit_triggers
+from .windowed_runs import WindowedRuns as WindowedRuns
+from .windowed_runs import as_windows as as_windows
 from .windows import WindowIndex as WindowIndex
 from .windows import window_index as window_index

@@ -101,8 +101,8 @@ class WindowedRuns(Sequence):
     """
 
     def __init__(
-        self, runs, run, starts, volumes, *, n_samples, channels, rois, places, atlas="",
-        paper=False,
+        self, runs, run, starts, volumes, *, n_samples, channels, rois, places,
+        atlas="", paper=False,
     ):  # fmt: skip
         self.runs = tuple(runs)
         self.run, self.starts, self.volumes = run, starts, volumes

@@ -138,7 +138,8 @@ def index_of(run: xr.DataTree, *, length: float = LENGTH) -> WindowIndex:
     A channel is null in a window where it is constant, or where more than 20 % of it
     are NaN or lie in bad spans. Channels that are null in more than 10 % of the
     windows, or marked ``bad``, are named in ``null_channels``; models see zero in
-    their place, and they cost no window. Of the other channels, one that is null leaves the window out.
+    their place, and they cost no window. Of the other channels, one that is null
+    leaves the window out.
 
     Raises
     ------

@@ -1,3 +1,10 @@
+from .band_power_ridge import AlphaRegressor as AlphaRegressor
+from .band_power_ridge import BandPowerRidge as BandPowerRidge
+from .band_power_ridge import GlobalOnly as GlobalOnly
+from .kernel_models import KernelRidge as KernelRidge
+from .kernel_models import NearestNeighbour as NearestNeighbour
+from .lagged_spectral_ridge import LaggedSpectralRidge as LaggedSpectralRidge
+from .mean_predictor import MeanPredictor as MeanPredictor
 from .multiscale_spectral import MultiScaleSpectralEncoder as MultiScaleSpectralEncoder
 from .network import NeuroBOLT as NeuroBOLT
 from .network import NeuroBOLTConfig as NeuroBOLTConfig
@@ -7,7 +14,10 @@ from .pairing import pair as pair
 from .pairing import pair_runs as pair_runs
 from .readiness import preflight as preflight
 from .readiness import require_preflight as require_preflight
+from .scores import region_scores as region_scores
+from .scores import summary as summary
 from .simulate import simulate_eeg_fmri as simulate_eeg_fmri
+from .spectrogram_ridge import SpectrogramRidge as SpectrogramRidge
 from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit
 from .triggers import audit_triggers as audit_triggers

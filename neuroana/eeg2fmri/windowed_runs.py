@@ -437,6 +437,8 @@ def windowed(tree, index, channels, rois, paper_mode) -> WindowedRun:
 
 def targets_of(bold: xr.Dataset, rois, paper_mode: bool) -> np.ndarray:
     """Targets (volume, roi); a region that this run has lost is NaN."""
+    if "signal" not in bold:
+        return np.empty((bold.sizes["time"], 0))
     bold = drop_empty(bold)
     own = all_regions(bold)
     values = bold["signal"].to_numpy().astype(np.float64)
@@ -513,3 +515,26 @@ def with_targets(windows: WindowedRuns, y: Any) -> WindowedRuns:
     same = y.shape[1] == len(windows.rois)
     rois = windows.rois if same else tuple(f"roi{i}" for i in range(y.shape[1]))
     return windows._with(runs=tuple(runs), rois=rois)
+
+
+def windows_of_eeg(eeg: xr.Dataset, times: Any) -> WindowedRuns:
+    """Windows of EEG that comes without BOLD, at the times of volumes to predict."""
+    if times is None:
+        raise SchemaError(
+            message(
+                "X", "paired runs, or EEG and times=", "EEG alone",
+                "pass times=, in seconds on the clock of the EEG",
+            )
+        )  # fmt: skip
+    times = np.asarray(times, dtype=np.float64)
+    bold = xr.Dataset(coords={"time": ("time", times)})
+    tree = xr.DataTree.from_dict({"/eeg": eeg, "/bold": bold})
+    index = index_of(tree)
+    channels = shared_channels([tree])
+    run = windowed(tree, index, channels, (), False)
+    return WindowedRuns(
+        [run], np.zeros(len(index.starts), dtype=int),
+        first_samples(run, tree, index, LENGTH), index.volumes,
+        n_samples=round(LENGTH * RATE), channels=channels, rois=(),
+        places=places_of(eeg, channels),
+    )  # fmt: skip

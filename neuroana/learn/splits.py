@@ -333,7 +333,8 @@ class CrossCondition(Splitter):
     >>> table = pd.DataFrame({"label": list("abcd"), "subject": ["1", "2", "3", "4"],
     ...                       "task": ["rest", "rest", "task", "task"],
     ...                       "time": 16.0, "begin": 0.0, "end": 16.0})
-    >>> [(a.tolist(), b.tolist()) for a, b in CrossCondition("rest", "task").split(table)]
+    >>> splitter = CrossCondition("rest", "task")
+    >>> [(a.tolist(), b.tolist()) for a, b in splitter.split(table)]
     [([0, 1], [2, 3])]
     """
 

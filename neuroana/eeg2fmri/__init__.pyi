@@ -1,6 +1,7 @@
 from .band_power_ridge import AlphaRegressor as AlphaRegressor
 from .band_power_ridge import BandPowerRidge as BandPowerRidge
 from .band_power_ridge import GlobalOnly as GlobalOnly
+from .eeg_to_fmri import EEGToFMRI as EEGToFMRI
 from .kernel_models import KernelRidge as KernelRidge
 from .kernel_models import NearestNeighbour as NearestNeighbour
 from .lagged_spectral_ridge import LaggedSpectralRidge as LaggedSpectralRidge
@@ -17,6 +18,7 @@ from .readiness import require_preflight as require_preflight
 from .scores import region_scores as region_scores
 from .scores import summary as summary
 from .simulate import simulate_eeg_fmri as simulate_eeg_fmri
+from .spectral_conv_net import SpectralConvNet as SpectralConvNet
 from .spectrogram_ridge import SpectrogramRidge as SpectrogramRidge
 from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit

@@ -85,6 +85,8 @@ class WindowRegressor(RegressorMixin, Estimator):
             held = held[np.isfinite(held.y).any(axis=1)]
             self._check_regions(held, windows.rois)
             self.leaky_ |= self._touch(windows, held)
+        else:
+            windows, held = self._set_aside(windows)
         windows = self._montage(windows)
         named = np.array(windows.channels, dtype=object)
         self.channels_ = xr.DataArray(named, dims="input", name="channels")
@@ -131,8 +133,7 @@ class WindowRegressor(RegressorMixin, Estimator):
     def _predict_windows(self, windows: WindowedRuns) -> np.ndarray:
         if windows.rois:
             self._check_regions(windows, tuple(self.rois_.values))
-        scale = TargetScale(self.target_centre_.values, self.target_scale_.values)
-        return scale.undo(self._predict(self._aligned(windows)))
+        return self._scale().undo(self._predict(self._aligned(windows)))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Fisher mean of R over runs and regions.
@@ -181,6 +182,13 @@ class WindowRegressor(RegressorMixin, Estimator):
                 raise
             return True
         return False
+
+    def _set_aside(self, windows: WindowedRuns):
+        """Training windows, and a validation part where the model needs one."""
+        return windows, None
+
+    def _scale(self) -> TargetScale:
+        return TargetScale(self.target_centre_.values, self.target_scale_.values)
 
     def _montage(self, windows: WindowedRuns) -> WindowedRuns:
         """Training windows under the names that the model will know."""

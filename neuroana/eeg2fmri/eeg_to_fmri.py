@@ -28,7 +28,8 @@ FREEZES: dict[str, tuple[str, ...]] = {
     "none": (),
     "labram": ("cls_token", "pos_embed", "time_embed", "patch_embed.", "blocks."),
     "all": (
-        "cls_token", "pos_embed", "time_embed", "patch_embed.", "blocks.", "mss_module.",
+        "cls_token", "pos_embed", "time_embed", "patch_embed.", "blocks.",
+        "mss_module.",
     ),
 }  # fmt: skip
 
@@ -178,8 +179,10 @@ class EEGToFMRI(NetworkRegressor):
         >>> EEGToFMRI.small(epochs=3).dim
         64
         """
-        sizes = {"dim": 64, "depth": 4, "n_heads": 8, "spectral_depth": 2,
-                 "n_scales": 2, "lr": 1e-3, "layer_decay": 1.0, "warmup_epochs": 1}  # fmt: skip
+        sizes = {
+            "dim": 64, "depth": 4, "n_heads": 8, "spectral_depth": 2, "n_scales": 2,
+            "lr": 1e-3, "layer_decay": 1.0, "warmup_epochs": 1,
+        }  # fmt: skip
         return cls(**{**sizes, **changes})
 
     def _plan(self, n_train):
@@ -294,7 +297,9 @@ class EEGToFMRI(NetworkRegressor):
         weights, sha256 = read_weights(self.weights)
         if self.init == "labram":
             weights = {
-                k: v for k, v in weights.items() if not k.startswith(("fc_norm", "head"))
+                k: v
+                for k, v in weights.items()
+                if not k.startswith(("fc_norm", "head"))
             }
         report = load_weights(
             network, weights, branches=branches, ignore=BUFFERS, sha256=sha256

@@ -119,4 +119,3 @@ class SpectralConvNet(NetworkRegressor):
         n_lags = self.scaler_mean_.shape[2]
         X = X.reshape(len(X), -1, n_lags).transpose(0, 2, 1)  # (window, lag, feature)
         return FeatureBatches(X, Y)
-

@@ -121,9 +121,7 @@ def test_a_checkpoint_of_other_data_is_refused_and_a_broken_one_named(tmp_path):
 def test_the_best_epoch_is_kept_and_patience_ends_training():
     net = network()
     plan = TrainingPlan(epochs=50, batch_size=64, lr=0.3, warmup_epochs=0, patience=2)
-    result = train_network(
-        net, make_loss("mse"), Samples(), Samples(seed=1), plan=plan
-    )
+    result = train_network(net, make_loss("mse"), Samples(), Samples(seed=1), plan=plan)
     mse = [row["val_mse"] for row in result.history]
     assert int(np.argmin(mse)) == result.best_epoch
     assert len(mse) == result.best_epoch + 3 or len(mse) == 50

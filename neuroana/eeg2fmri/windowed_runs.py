@@ -89,8 +89,9 @@ class WindowedRuns(Sequence):
         Of the channels in mm, head frame; NaN where the first run has none.
     atlas : str
         Name of the atlas behind the regions, where the runs say it.
-    paper : bool
-        Whether targets were filtered and scaled over whole runs.
+    paper, synthetic : bool
+        Whether targets were filtered and scaled over whole runs; whether any run is
+        made up.
 
     Examples
     --------
@@ -102,13 +103,14 @@ class WindowedRuns(Sequence):
 
     def __init__(
         self, runs, run, starts, volumes, *, n_samples, channels, rois, places,
-        atlas="", paper=False,
+        atlas="", paper=False, synthetic=False,
     ):  # fmt: skip
         self.runs = tuple(runs)
         self.run, self.starts, self.volumes = run, starts, volumes
         self.n_samples = n_samples
         self.channels, self.rois = tuple(channels), tuple(rois)
         self.places, self.atlas, self.paper = places, atlas, paper
+        self.synthetic = bool(synthetic)
 
     def _with(self, **changes) -> "WindowedRuns":
         new = WindowedRuns.__new__(WindowedRuns)
@@ -316,6 +318,7 @@ def as_windows(
         places=places_of(trees[0]["eeg"].to_dataset(), channels),
         atlas=str(trees[0]["bold"].attrs.get("atlas", "")),
         paper=paper_mode,
+        synthetic=any(int(t["eeg"].attrs.get("synthetic", 0)) for t in trees),
     )
     return made if y is None else with_targets(made, y)
 

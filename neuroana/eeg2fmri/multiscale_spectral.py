@@ -239,8 +239,12 @@ class MultiScaleSpectralEncoder(nn.Module):
             Positions of the channels in the training montage; all of them if left
             out.
         """
-        z = self.embed_drop(self.tokens(x, channels)).flatten(1, 2)  # (B, C L, D)
-        return self.transformer.layers(z).mean(dim=1)  # type: ignore[operator]
+        return self.last_tokens(x, channels).mean(dim=1)
+
+    def last_tokens(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
+        """Tokens behind the transformer, (B, C L, D)."""
+        z = self.embed_drop(self.tokens(x, channels)).flatten(1, 2)
+        return self.transformer.layers(z)  # type: ignore[operator]
 
     def forward(self, x: Tensor, channels: Tensor | None = None) -> Tensor:
         return self.encode(x, channels)

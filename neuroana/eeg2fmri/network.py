@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neuroana.core.checks import check_number, message
+from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.errors import ParameterError
+from neuroana.eeg2fmri.heads import LowRankHead, QueryHead, linear_head
 from neuroana.eeg2fmri.multiscale_spectral import (
     MultiScaleSpectralEncoder,
     frame_lengths,
@@ -42,6 +43,8 @@ BRANCHES = {
     "spectral": ("mss_module.",),
     "head": ("fc_norm.", "head."),
 }  # fmt: skip
+HEADS = ("linear", "lowrank", "query", "gaussian")
+PARTS = (("labram", "spectral"), ("labram",), ("spectral",))
 BUFFERS = ("mss_module.index", "mss_module.positional_encoding.pe")
 
 
@@ -66,6 +69,15 @@ class NeuroBOLTConfig:
         Spectral branch.
     attention_dropout : float
         Behind the spectral attention's output map.
+    branches : tuple of {'labram', 'spectral'}
+        Both as published, or one alone.
+    head : {'linear', 'lowrank', 'query', 'gaussian'}
+        One row a region; components with fixed loadings; one query a region over all
+        tokens; or mean and log variance of each region.
+    n_components : int
+        Of the head 'lowrank'.
+    channel_dropout : float
+        Share of the channels that a training batch goes without.
 
     Raises
     ------
@@ -86,9 +98,19 @@ class NeuroBOLTConfig:
     spectral_heads: int = 8
     n_scales: int = 4
     attention_dropout: float = 0.2
+    branches: tuple[str, ...] = ("labram", "spectral")
+    head: str = "linear"
+    n_components: int = 20
+    channel_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("n_regions", "spectral_depth", "spectral_heads"):
+        check_choice("head", self.head, HEADS)
+        check_choice("branches", tuple(self.branches), PARTS)
+        object.__setattr__(self, "branches", tuple(self.branches))
+        check_number("channel_dropout", self.channel_dropout, minimum=0.0, maximum=0.9)
+        for name in (
+            "n_regions", "spectral_depth", "spectral_heads", "n_components",
+        ):  # fmt: skip
             check_number(name, getattr(self, name), minimum=1, integer=True)
         check_number(
             "attention_dropout", self.attention_dropout, minimum=0.0, maximum=0.99
@@ -121,6 +143,15 @@ class NeuroBOLTConfig:
             "n_scales": 2,
         }
         return cls(**{**sizes, **changes})
+
+
+UNUSED: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("labram", "spectral"): (),
+    ("labram",): ("mss_module",),
+    ("spectral",): (
+        "cls_token", "pos_embed", "time_embed", "patch_embed", "blocks", "fc_norm",
+    ),
+}  # fmt: skip
 
 
 class NeuroBOLT(LaBraMEncoder):
@@ -170,11 +201,9 @@ class NeuroBOLT(LaBraMEncoder):
             attention_dropout=config.attention_dropout,
             generator=generator,
         )
-        self.head = nn.Linear(dim, config.n_regions)
-        nn.init.trunc_normal_(self.head.weight, std=0.02, generator=generator)
-        with torch.no_grad():
-            self.head.weight.mul_(0.001)
-            self.head.bias.zero_()
+        self.head = make_head(config, generator)
+        for name in UNUSED[config.branches]:
+            delattr(self, name)
         rows = torch.from_numpy(electrode_rows(config.channels))
         self.register_buffer("electrodes", rows, persistent=False)
 
@@ -208,8 +237,27 @@ class NeuroBOLT(LaBraMEncoder):
     ) -> Tensor:
         """Features behind both branches, gelu(r_st + r_sp): (B, D)."""
         electrodes = self.electrodes if electrodes is None else electrodes
-        r_sp = self.mss_module.encode(x, channels)  # refuses a wrong shape first
-        return F.gelu(self.encode(x, electrodes) + r_sp)
+        parts = []
+        if "spectral" in self.config.branches:  # refuses a wrong shape first
+            parts.append(self.mss_module.encode(x, channels))
+        if "labram" in self.config.branches:
+            parts.append(self.encode(x, electrodes))
+        return F.gelu(sum(parts))
+
+    def all_tokens(
+        self,
+        x: Tensor,
+        electrodes: Tensor | None = None,
+        channels: Tensor | None = None,
+    ) -> Tensor:
+        """Last tokens of both branches, (B, tokens, D)."""
+        electrodes = self.electrodes if electrodes is None else electrodes
+        parts = []
+        if "spectral" in self.config.branches:
+            parts.append(self.mss_module.last_tokens(x, channels))
+        if "labram" in self.config.branches:
+            parts.append(self.fc_norm(self.last_tokens(x, electrodes)))
+        return torch.cat(parts, dim=1)
 
     def forward(
         self,
@@ -225,4 +273,28 @@ class NeuroBOLT(LaBraMEncoder):
                     "pass net(x, *net.montage(names))",
                 )
             )  # fmt: skip
-        return self.head(self.fused(x, electrodes, channels))
+        if self.training and self.config.channel_dropout:
+            x, electrodes, channels = self.drop_channels(x, electrodes, channels)
+        read = self.all_tokens if self.config.head == "query" else self.fused
+        return self.head(read(x, electrodes, channels))
+
+    def drop_channels(self, x, electrodes, channels):
+        """Leave whole channels out of a training batch; at least one stays."""
+        n = x.shape[1]
+        electrodes = self.electrodes if electrodes is None else electrodes
+        channels = torch.arange(n, device=x.device) if channels is None else channels
+        draw = torch.rand(n, device=x.device)
+        keep = (draw >= self.config.channel_dropout) | (draw == draw.max())
+        return x[:, keep], electrodes[keep], channels[keep]
+
+
+def make_head(
+    config: NeuroBOLTConfig, generator: torch.Generator | None = None
+) -> nn.Module:
+    """Head of a configuration; all start near zero."""
+    dim, n = config.encoder.dim, config.n_regions
+    if config.head == "lowrank":
+        return LowRankHead(dim, n, min(config.n_components, n), generator)
+    if config.head == "query":
+        return QueryHead(dim, n, generator)
+    return linear_head(dim, 2 * n if config.head == "gaussian" else n, generator)

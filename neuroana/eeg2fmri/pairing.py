@@ -1,6 +1,9 @@
 """EEG and BOLD of one run on one clock, and which files belong together."""
 
+import logging
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +13,12 @@ from neuroana.core.checks import check_choice, message
 from neuroana.core.contract import ENTITIES, check, label_of, rate_of
 from neuroana.core.errors import SchemaError
 from neuroana.core.recording import events_of
+from neuroana.core.recordings import Recordings
 from neuroana.eeg2fmri.triggers import audit_triggers
 from neuroana.eeg2fmri.windows import LENGTH
 
 
+logger = logging.getLogger(__name__)
 SPARE = 30  # volumes that must remain behind the first full window
 
 
@@ -79,6 +84,7 @@ def pair(
         notes = {
             "restored_triggers": list(audit.restored),
             "trigger_jitter_samples": audit.jitter_samples,
+            "trigger_drift_ppm": audit.drift_ppm,
         }
     check_length(bold, tr)
     times = onsets + (tr / 2 if offset == "middle" else 0.0)
@@ -188,3 +194,120 @@ def match_runs(
         default="ambiguous",
     )
     return table.reset_index()
+
+
+def match_bids(
+    root: str | Path, *, bold_root: str | Path | None = None, **criteria: Any
+) -> pd.DataFrame:
+    """Dry run of a BIDS dataset: which EEG and BOLD files belong together.
+
+    Use it before :func:`pair_runs`; no recording is opened.
+
+    Parameters
+    ----------
+    root : path
+        Folder of the dataset that holds the EEG.
+    bold_root : path, optional
+        Folder of the BOLD files, for example derivatives; `root` if left out.
+    **criteria
+        ``subject``, ``session``, ``task``, ``run``, as for ``neuroana.io.read_bids``.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`match_runs`, with the file names ``eeg`` and ``bold``.
+
+    Raises
+    ------
+    ParameterError, SchemaError
+        If there is no such dataset, or the two share no entity.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for kind, end in (("eeg", "eeg.vhdr"), ("func", "bold.nii.gz")):
+    ...         place = Path(folder, "sub-01", kind)
+    ...         place.mkdir(parents=True)
+    ...         _ = (place / f"sub-01_task-rest_{end}").write_bytes(b"")
+    ...     match_bids(folder)[["subject", "status", "eeg"]].values.tolist()
+    [['01', 'matched', 'sub-01_task-rest_eeg.vhdr']]
+    """
+    from neuroana.io.bids import read_bids
+
+    eeg = read_bids(root, modality="eeg", **criteria).table
+    bold = read_bids(bold_root or root, modality="fmri", **criteria).table
+    table = match_runs(eeg, bold)
+    keys = [c for c in table.columns if c in ENTITIES]
+    for name, files in (("eeg", eeg), ("bold", bold)):
+        files = files.assign(**{k: files[k].fillna("").astype(str) for k in keys})
+        joined = files.groupby(keys)["source"].agg(", ".join).rename(name)
+        table = table.merge(joined.reset_index(), how="left", on=keys)
+    return table.fillna({"eeg": "", "bold": ""})
+
+
+def pair_runs(
+    eeg: Recordings, bold: Recordings, *, trigger: str | None = None,
+    offset: str = "onset",
+) -> list[xr.DataTree]:  # fmt: skip
+    """Read and pair the runs of two collections that belong together.
+
+    Use it on ``neuroana.io.read_bids(root, modality="eeg")`` and
+    ``read_bids(root, modality="fmri", atlas=...)``: 4-D images go through the atlas as
+    they are read, tables of regions come as they are. Cost: that of reading.
+
+    Parameters
+    ----------
+    eeg, bold : Recordings
+    trigger, offset
+        As for :func:`pair`.
+
+    Returns
+    -------
+    list of DataTree
+        One a matched combination of entities, in their order; others are logged.
+
+    Raises
+    ------
+    SchemaError
+        If nothing matches, or more than one file belongs to a run.
+
+    Examples
+    --------
+    >>> from neuroana.eeg2fmri import simulate_eeg_fmri
+    >>> runs, _ = simulate_eeg_fmri(2, n_volumes=50, random_state=0)
+    >>> eeg, bold = (Recordings([r[k].to_dataset() for r in runs])
+    ...              for k in ("eeg", "bold"))
+    >>> [run["bold"].attrs["subject"] for run in pair_runs(eeg, bold)]
+    ['01', '02']
+    """
+    table = match_runs(eeg.table, bold.table)
+    odd = table[table["status"] == "ambiguous"]
+    matched = table[table["status"] == "matched"]
+    if len(odd) or not len(matched):
+        raise SchemaError(
+            message(
+                "EEG and BOLD",
+                "one file of each for a run",
+                f"{len(matched)} runs matched, {len(odd)} ambiguous:\n{table}",
+                "select by session, task and run until each has one",
+            )
+        )
+    lost = table[table["status"] != "matched"]
+    if len(lost):
+        logger.warning("runs left out:\n%s", lost)
+    keys = [c for c in table.columns if c in ENTITIES]
+    made = []
+    for _, row in matched.iterrows():
+        one, two = (
+            files[np.flatnonzero(same_entities(files.table, row, keys))[0]]
+            for files in (eeg, bold)
+        )
+        made.append(pair(one, two, trigger=trigger, offset=offset))
+    return made
+
+
+def same_entities(table: pd.DataFrame, row: pd.Series, keys: Sequence[str]):
+    """Which rows of a table have the entities of `row`."""
+    own = table[list(keys)].fillna("").astype(str)
+    return (own == row[list(keys)]).all(axis=1).to_numpy()

@@ -15,14 +15,16 @@
             mu:         u = P_mu
     BOLD    Y_r = sqrt(rho) y_r + sqrt(1 - rho) (sqrt(g) G + sqrt(1 - g) e_r)
 
-y_r is h * u_r, standardised. The sign of the coupling in "signflip" follows theta, so
+Regions beyond these four are smooth mixtures of them, then noise alone. y_r is
+h * u_r, standardised. The sign of the coupling in "signflip" follows theta, so
 no function of a single source covaries with it: models that add up sources have R = 0
 there. The correlation of Y_r with y_r, sqrt(rho (1 - hidden)), is the ceiling of all.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from neuroana.core.checks import check_number, message
@@ -30,48 +32,96 @@ from neuroana.core.errors import ParameterError
 from neuroana.core.random import branch, draw_seed
 from neuroana.core.recording import clock, from_array
 from neuroana.eeg2fmri.haemodynamics import LENGTH, response
+from neuroana.eeg2fmri.simulated_eeg import (
+    LEAD_IN,
+    SOURCES,
+    SPREAD,
+    STEP,
+    autoregression,
+    gradient_residue,
+    heart_beats,
+    leadfield,
+    mix_sources,
+    pulse_artefact,
+    standard,
+)
 from neuroana.learn.electrodes import electrode_rows, plain_name
 
 
-STEP = 0.1  # seconds, grid of the latent processes
-LEAD_IN = 40.0  # seconds before the first volume, of which no EEG is kept
-SPREAD = 0.5  # s, standard deviation of a_k
 AR_NOISE = 0.7
-REACH = 40.0  # mm, width of a source on the scalp
 TAU_VIGILANCE, TAU_HEART = 60.0, 20.0  # seconds
 CHANNELS = ("FP1", "FP2", "FZ", "C3", "CZ", "C4", "PZ", "O1", "OZ", "O2")
+AROUSED = ("theta", "alpha")  # sources that vigilance scales
+DELAYS = {"alpha": 0.0, "difference": 1.0, "signflip": 0.5, "mu": 0.5}
+LEADING = ("alpha", "alpha", "alpha", "mu")  # source that leads each region
+CONFOUND = 10.0  # microvolt of pulse artefact at confound_gain 1
+SHARES = ("rho", "noise_global", "global_gain", "hidden_share")
 
 
 @dataclass(frozen=True)
-class Source:
-    """Band in Hz, electrode above it, time constant in seconds."""
+class Settings:
+    """What a run is drawn with; see :func:`simulate_eeg_fmri`."""
 
-    low: float
-    high: float
-    electrode: str
-    tau: float
+    n_volumes: int
+    tr: float
+    sampling_rate: float
+    channels: tuple[str, ...]
+    rho: float
+    noise_global: float
+    mixed_regions: int
+    null_regions: int
+    hrf_delay_sd: float
+    hrf_scale_sd: float
+    tau_scale: float
+    neural_gain: float
+    global_gain: float
+    vigilance_gain: float
+    confound_gain: float
+    hidden_share: float
+    task_period: float | None
+    task_gain: float
+    gradient_uv: float
+    pulse_uv: float
 
+    def __getitem__(self, name):
+        return getattr(self, name)
 
-SOURCES = {
-    "theta": Source(4.0, 7.0, "FZ", 20.0),
-    "alpha": Source(8.0, 12.0, "OZ", 10.0),
-    "mu": Source(9.0, 13.0, "C3", 8.0),
-    "beta": Source(15.0, 25.0, "CZ", 6.0),
-}
-AROUSED = ("theta", "alpha")  # sources that vigilance scales
-DELAYS = {"alpha": 0.0, "difference": 1.0, "signflip": 0.5, "mu": 0.5}
+    def __post_init__(self):
+        check_number("n_volumes", self.n_volumes, minimum=10, integer=True)
+        for name in ("mixed_regions", "null_regions"):
+            check_number(name, self[name], minimum=0, integer=True)
+        check_number("tr", self.tr, minimum=STEP)
+        check_number("sampling_rate", self.sampling_rate, minimum=100.0)
+        check_number("tau_scale", self.tau_scale, minimum=0.0, open_ends=True)
+        for name in SHARES:
+            check_number(name, self[name], minimum=0.0, maximum=1.0)
+        for name in (
+            "hrf_delay_sd", "hrf_scale_sd", "neural_gain", "vigilance_gain",
+            "confound_gain", "task_gain", "gradient_uv", "pulse_uv",
+        ):  # fmt: skip
+            check_number(name, self[name], minimum=0.0)
+        if self.task_period is not None:
+            check_number("task_period", self.task_period, minimum=2.0)
+        if self.neural_gain + self.vigilance_gain + self.confound_gain == 0:
+            fix = "for BOLD without a drive take rho=0"
+            raise ParameterError(message("gains", "one above 0", "none", fix))
+        electrode_rows(self.channels, minimum=1)
+        names = tuple(map(plain_name, self.channels))
+        object.__setattr__(self, "channels", names)
 
 
 def simulate_eeg_fmri(
     n_subjects=12,
     n_runs=1,
     *,
+    n_sessions=1,
     n_volumes=575,
     tr=2.1,
     sampling_rate=200.0,
     channels=CHANNELS,
     rho=0.4,
     noise_global=0.5,
+    mixed_regions=0,
     null_regions=0,
     hrf_delay_sd=0.0,
     hrf_scale_sd=0.0,
@@ -81,6 +131,11 @@ def simulate_eeg_fmri(
     vigilance_gain=0.0,
     confound_gain=0.0,
     hidden_share=0.0,
+    task_period=None,
+    task_gain=1.0,
+    gradient_uv=0.0,
+    pulse_uv=0.0,
+    swap_electrodes=False,
     random_state=None,
 ):
     """Draw paired EEG and BOLD whose coupling and ceiling are known.
@@ -90,8 +145,9 @@ def simulate_eeg_fmri(
 
     Parameters
     ----------
-    n_subjects, n_runs : int
-        People, and runs of each; a person keeps the mixture of the sources.
+    n_subjects, n_runs, n_sessions : int
+        People, runs of a session, and sessions of a person; within a session the
+        mixture of the sources stays, in the next the cap sits a little otherwise.
     n_volumes : int
     tr : float
         Seconds between volumes.
@@ -103,8 +159,8 @@ def simulate_eeg_fmri(
         Share of variance that the drive explains; the ceiling is its root.
     noise_global : float
         Share of the noise that all regions have in common.
-    null_regions : int
-        Further regions of noise alone.
+    mixed_regions, null_regions : int
+        Further regions: neighbouring mixtures of the four drives, and noise alone.
     hrf_delay_sd, hrf_scale_sd : float
         Spread of the response over runs and regions: onset in seconds, log width.
     tau_scale : float
@@ -116,6 +172,16 @@ def simulate_eeg_fmri(
         Share of the drive that all regions have in common.
     hidden_share : float
         Share of the drive that the EEG does not see.
+    task_period : float, optional
+        Seconds of a task, half on and half off, that lowers alpha and mu and so
+        drives BOLD; its blocks are events of the EEG.
+    task_gain : float
+        Fall of their log amplitude, in units of its standard deviation.
+    gradient_uv, pulse_uv : float
+        Residue of gradients and heart beats in the EEG in microvolt, which BOLD knows
+        nothing of; heart beats are events.
+    swap_electrodes : bool, default=False
+        Exchange the first two channels in every session but the first.
     random_state : int, Generator or None
 
     Returns
@@ -125,8 +191,8 @@ def simulate_eeg_fmri(
         variable ``clean`` of ``/bold`` is y_r.
     truth : Dataset
         By ``roi``: ``ceiling``, ``null``, ``electrode`` and ``band`` of the source
-        that leads it; by (``run``, ``roi``) the ``delay`` and ``stretch`` of the
-        response.
+        that leads it, ``weights`` (roi, drive); by (``run``, ``drive``) the ``delay``
+        and ``stretch`` of its response.
 
     Raises
     ------
@@ -141,62 +207,34 @@ def simulate_eeg_fmri(
     >>> round(float(truth.ceiling[0]), 3)
     0.632
     """
-    for name, value in {"n_subjects": n_subjects, "n_runs": n_runs}.items():
+    counts = {"n_subjects": n_subjects, "n_runs": n_runs, "n_sessions": n_sessions}
+    for name, value in counts.items():
         check_number(name, value, minimum=1, integer=True)
-    check_number("n_volumes", n_volumes, minimum=10, integer=True)
-    check_number("null_regions", null_regions, minimum=0, integer=True)
-    check_number("tr", tr, minimum=STEP)
-    check_number("sampling_rate", sampling_rate, minimum=100.0)
-    check_number("tau_scale", tau_scale, minimum=0.0, open_ends=True)
-    shares = {"rho": rho, "noise_global": noise_global, "global_gain": global_gain,
-              "hidden_share": hidden_share}  # fmt: skip
-    for name, value in shares.items():
-        check_number(name, value, minimum=0.0, maximum=1.0)
-    gains = {"hrf_delay_sd": hrf_delay_sd, "hrf_scale_sd": hrf_scale_sd,
-             "neural_gain": neural_gain, "vigilance_gain": vigilance_gain,
-             "confound_gain": confound_gain}  # fmt: skip
-    for name, value in gains.items():
-        check_number(name, value, minimum=0.0)
-    if neural_gain + vigilance_gain + confound_gain == 0:
-        raise ParameterError(
-            message(
-                "gains", "one above 0", "none", "for BOLD without a drive take rho=0"
-            )
-        )
-    electrode_rows(channels, minimum=1)
-    settings = {**shares, **gains, "n_volumes": n_volumes, "tr": tr,
-                "sampling_rate": sampling_rate, "tau_scale": tau_scale,
-                "channels": tuple(map(plain_name, channels)),
-                "null_regions": null_regions}  # fmt: skip
+    settings = Settings(
+        n_volumes, tr, sampling_rate, tuple(channels), rho, noise_global,
+        mixed_regions, null_regions, hrf_delay_sd, hrf_scale_sd, tau_scale,
+        neural_gain, global_gain, vigilance_gain, confound_gain, hidden_share,
+        task_period, task_gain, gradient_uv, pulse_uv,
+    )  # fmt: skip
     seed = draw_seed(random_state)
     runs, delays, stretches = [], [], []
-    for subject in range(n_subjects):
-        mixing = leadfield(settings["channels"], branch(seed, 0, subject))
+    for subject, session in np.ndindex(n_subjects, n_sessions):
+        path = (subject,) if session == 0 else (subject, session)
+        mixing = leadfield(settings["channels"], branch(seed, 0, *path))
+        if swap_electrodes and session:
+            mixing[[0, 1]] = mixing[[1, 0]]
         for number in range(n_runs):
-            rng = branch(seed, 1, subject, number)
+            own = (subject, session * n_runs + number)
+            rng = branch(seed, 1, *own)
             delay, stretch = draw_responses(rng, hrf_delay_sd, hrf_scale_sd)
             made = simulate_run(rng, mixing, delay, stretch, settings)
-            runs.append(label_run(*made, settings, f"{subject + 1:02d}", number + 1))
+            about = {"subject": f"{subject + 1:02d}", "run": str(number + 1)}
+            if n_sessions > 1:
+                about["session"] = f"{session + 1:02d}"
+            runs.append(label_run(*made, settings, about))
             delays.append(delay)
             stretches.append(stretch)
     return runs, truth_of(settings, np.array(delays), np.array(stretches))
-
-
-def leadfield(channels, rng):
-    """A_ck: Gaussian around each source's electrode, jittered for a person."""
-    from neuroana.io.raws import montage_positions
-
-    names = [*channels, *(s.electrode for s in SOURCES.values())]
-    table = montage_positions("standard_1005", names)
-    places = table.reindex(names).to_numpy(dtype=float)
-    if not np.isfinite(places).all():
-        lost = [n for n, p in zip(names, places) if not np.isfinite(p).all()]
-        raise ParameterError(
-            message("argument 'channels'", "electrodes with a known place", lost)
-        )
-    at, sources = places[: len(channels)], places[len(channels) :]
-    squares = ((at[:, None] - sources) ** 2).sum(axis=-1)
-    return np.exp(-squares / (2 * REACH**2)) * rng.uniform(0.8, 1.2, squares.shape)
 
 
 def draw_responses(rng, delay_sd, scale_sd):
@@ -215,13 +253,24 @@ def simulate_run(rng, mixing, delay, stretch, settings):
     }
     vigilance = autoregression(rng, n_latent, TAU_VIGILANCE)
     heart = autoregression(rng, n_latent, TAU_HEART)
+    events = []
+    if settings["task_period"]:
+        on, blocks = task_blocks(n_latent, settings)
+        events.append(blocks)
+        for name in ("alpha", "mu"):
+            logs[name] = logs[name] - SPREAD * settings["task_gain"] * on
     amplitudes = {
         name: a + SPREAD * settings["vigilance_gain"] * vigilance * (name in AROUSED)
         for name, a in logs.items()
     }
     eeg = mix_sources(rng, mixing, amplitudes, settings)
-    if settings["confound_gain"]:
-        eeg += settings["confound_gain"] * pulse_artefact(heart, mixing, settings)
+    pulse = CONFOUND * settings["confound_gain"] + settings["pulse_uv"]
+    if pulse:
+        eeg += pulse * pulse_artefact(heart, len(mixing), settings)
+        beats = heart_beats(heart, settings)
+        events.append(pd.DataFrame({"onset": beats, "trial_type": "Pulse Artifact"}))
+    if settings["gradient_uv"]:
+        eeg += settings["gradient_uv"] * gradient_residue(rng, len(mixing), settings)
     drives = neural_drives(logs)
     common = settings["global_gain"]
     drives = (1 - common) * drives + common * drives.mean(axis=0)
@@ -242,17 +291,36 @@ def simulate_run(rng, mixing, delay, stretch, settings):
         clean[:, r] = standard(
             np.sqrt(1 - share) * standard(seen) + np.sqrt(share) * unseen
         )
-    return eeg * 1e-6, add_noise(rng, clean, settings), clean
+    mixed = [standard(course) for course in (clean @ mixtures(settings)).T]
+    clean = np.column_stack([clean, *mixed])
+    table = pd.concat(events, ignore_index=True).fillna(0.0) if events else None
+    return eeg * 1e-6, add_noise(rng, clean, settings), clean, table
 
 
-def autoregression(rng, n, tau, step=STEP):
-    """Stationary AR(1) process of unit variance with time constant tau (seconds)."""
-    from scipy.signal import lfilter
+def task_blocks(n_latent, settings):
+    """Task on (1) or off (0) on the latent grid, and its blocks as events."""
+    period = settings["task_period"]
+    moment = np.arange(n_latent) * STEP - LEAD_IN
+    on = (np.floor(2 * moment / period) % 2 == 1) & (moment >= 0)
+    onsets = np.arange(period / 2, settings["n_volumes"] * settings["tr"], period)
+    events = pd.DataFrame(
+        {"onset": onsets, "duration": period / 2, "trial_type": "task"}
+    )
+    return on.astype(float), events
 
-    phi = np.exp(-step / tau)
-    noise = np.sqrt(1 - phi**2) * rng.standard_normal(n)
-    noise[0] = rng.standard_normal()
-    return lfilter([1.0], [1.0, -phi], noise)
+
+def mixtures(settings):
+    """Weights (drive, mixed region): neighbours on a ring share their drives."""
+    n_drives = len(DELAYS)
+    place = (
+        n_drives
+        * np.arange(settings["mixed_regions"])
+        / max(settings["mixed_regions"], 1)
+    )
+    apart = np.abs(np.arange(n_drives)[:, None] - place)
+    apart = np.minimum(apart, n_drives - apart)
+    weights = np.exp(-2 * apart**2)
+    return weights / np.linalg.norm(weights, axis=0)
 
 
 def neural_drives(logs):
@@ -277,54 +345,6 @@ def at_volumes(drive, kernel, settings):
     return standard(np.interp(times, np.arange(len(drive)) * STEP, course))
 
 
-def standard(x):
-    """Zero mean, unit population variance."""
-    return (x - x.mean()) / x.std()
-
-
-def mix_sources(rng, mixing, amplitudes, settings):
-    """EEG in microvolt: sources through the lead field, pink and white noise."""
-    from scipy.signal import butter, sosfiltfilt
-
-    rate = settings["sampling_rate"]
-    n = round(settings["n_volumes"] * settings["tr"] * rate)
-    times = LEAD_IN + np.arange(n) / rate
-    grid = np.arange(len(next(iter(amplitudes.values())))) * STEP
-    eeg = 6.0 * pink(rng, n, len(mixing)) + 2.0 * rng.standard_normal((n, len(mixing)))
-    for k, (name, source) in enumerate(SOURCES.items()):
-        band = (source.low, source.high)
-        sos = butter(4, band, btype="bandpass", fs=rate, output="sos")
-        carrier = standard(sosfiltfilt(sos, rng.standard_normal(n)))
-        course = np.exp(np.interp(times, grid, amplitudes[name])) * carrier
-        eeg += 10.0 * course[:, None] * mixing[:, k]
-    return eeg
-
-
-def pink(rng, n, n_channels):
-    """Noise of unit variance with amplitude f^-1/2, (n, channels)."""
-    from scipy.fft import irfft, next_fast_len
-
-    size = next_fast_len(n, real=True)
-    f = np.fft.rfftfreq(size)
-    amplitude = np.zeros_like(f)
-    amplitude[1:] = f[1:] ** -0.5
-    shape = (len(f), n_channels)
-    spectrum = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
-    x = irfft(spectrum * amplitude[:, None], n=size, axis=0)[:n]
-    return x / x.std(axis=0)
-
-
-def pulse_artefact(heart, mixing, settings):
-    """Heart beats in the EEG, in microvolt; rate and size follow the heart rate."""
-    rate = settings["sampling_rate"]
-    n = round(settings["n_volumes"] * settings["tr"] * rate)
-    times = LEAD_IN + np.arange(n) / rate
-    tone = np.interp(times, np.arange(len(heart)) * STEP, heart)
-    phase = 2 * np.pi * np.cumsum(1.1 + 0.1 * tone) / rate
-    beat = (np.sin(phase) + 0.5 * np.sin(2 * phase)) * np.exp(0.5 * tone)
-    return 10.0 * beat[:, None] * np.linspace(0.7, 1.3, len(mixing))
-
-
 def add_noise(rng, clean, settings):
     """Y: the clean courses under autocorrelated noise; null regions behind them."""
     n = len(clean)
@@ -345,12 +365,14 @@ def add_noise(rng, clean, settings):
 
 
 def region_names(settings):
-    return [*DELAYS, *(f"null{i + 1}" for i in range(settings["null_regions"]))]
+    mixed = [f"mixed{i + 1}" for i in range(settings["mixed_regions"])]
+    return [*DELAYS, *mixed, *(f"null{i + 1}" for i in range(settings["null_regions"]))]
 
 
-def label_run(eeg, bold, clean, settings, subject, run):
+def label_run(eeg, bold, clean, events, settings, about):
     """One run as a DataTree of two recordings on one clock."""
-    attrs = {"subject": subject, "task": "rest", "run": str(run), "synthetic": 1}
+    task = "task" if settings["task_period"] else "rest"
+    attrs = {**about, "task": task, "synthetic": 1}
     names = region_names(settings)
     rate, tr = settings["sampling_rate"], settings["tr"]
     volumes = from_array(
@@ -362,7 +384,7 @@ def label_run(eeg, bold, clean, settings, subject, run):
         {
             "/eeg": from_array(
                 eeg.astype(np.float32), "eeg", sampling_rate=rate, units="V",
-                names=settings["channels"], attrs=attrs,
+                names=settings["channels"], attrs=attrs, events=events,
             ),
             "/bold": volumes.assign(clean=(("time", "roi"), padded)),
         }
@@ -373,20 +395,26 @@ def truth_of(settings, delays, stretches):
     """What the models should find, by region."""
     names = region_names(settings)
     n_null = settings["null_regions"]
-    null = np.arange(len(names)) >= len(DELAYS)
+    null = np.arange(len(names)) >= len(names) - n_null
     ceiling = np.sqrt(settings["rho"] * (1 - settings["hidden_share"]))
-    leading = [SOURCES[k] for k in ("alpha", "alpha", "alpha", "mu")]
+    weights = np.concatenate([np.eye(len(DELAYS)), mixtures(settings).T])
+    leading = [SOURCES[LEADING[k]] for k in np.abs(weights).argmax(axis=1)]
     bands = [[s.low, s.high] for s in leading] + [[np.nan, np.nan]] * n_null
-    pad = ((0, 0), (0, n_null))
+    drives = {"drive": list(DELAYS)}
     return xr.Dataset(
         {
             "ceiling": ("roi", np.where(null, 0.0, ceiling)),
             "null": ("roi", null),
             "electrode": ("roi", [s.electrode for s in leading] + [""] * n_null),
             "band": (("roi", "edge"), np.array(bands), {"units": "Hz"}),
-            "delay": (("run", "roi"), np.pad(delays, pad), {"units": "s"}),
-            "stretch": (("run", "roi"), np.pad(stretches, pad, constant_values=1.0)),
+            "weights": (("roi", "drive"), np.pad(weights, ((0, n_null), (0, 0)))),
+            "delay": (("run", "drive"), delays, {"units": "s"}),
+            "stretch": (("run", "drive"), stretches),
         },
-        coords={"roi": names, "edge": ["low", "high"]},
-        attrs={k: v for k, v in settings.items() if k != "channels"},
+        coords={"roi": names, "edge": ["low", "high"], **drives},
+        attrs={
+            k: v
+            for k, v in asdict(settings).items()
+            if k != "channels" and v is not None
+        },
     )

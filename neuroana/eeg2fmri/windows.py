@@ -5,7 +5,7 @@ after the volume, and no assumed response. Only the windows of a batch ever exis
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,7 @@ from neuroana.core.errors import SchemaError, ShapeError, UnitError
 
 LENGTH = 16.0  # seconds
 MAX_BAD = 0.2  # share of a window that may be masked
+NULL_SHARE = 0.1  # of the windows of a run that one channel may cost
 TO_NETWORK = 1e4  # V to microvolt / 100
 PLAUSIBLE = (1e-7, 1e-3)  # V, median standard deviation of a channel
 
@@ -38,6 +39,8 @@ class WindowIndex:
     n_early, n_late, n_masked : int
         Volumes left out: before the first full window, after the end of the EEG, and
         with too much of the window masked.
+    null_channels : tuple of str
+        Channels that are flat or missing in more than a tenth of the windows.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class WindowIndex:
     n_early: int = 0
     n_late: int = 0
     n_masked: int = 0
+    null_channels: tuple[str, ...] = ()
 
 
 def window_index(
@@ -129,15 +133,71 @@ def window_index(
 
 
 def index_of(run: xr.DataTree, *, length: float = LENGTH) -> WindowIndex:
-    """Index of the windows of a paired run; bad spans and NaN samples are masked."""
+    """Index of the windows of a paired run, without those that a model cannot read.
+
+    A channel is null in a window where it is constant, or where more than 20 % of it
+    are NaN or lie in bad spans. Channels that are null in more than 10 % of the
+    windows, or marked ``bad``, are named in ``null_channels``; models see zero in
+    their place, and they cost no window. Of the other channels, one that is null
+    leaves the window out.
+
+    Raises
+    ------
+    SchemaError
+        If no window, or no channel, remains.
+
+    Examples
+    --------
+    >>> from neuroana.eeg2fmri import simulate_eeg_fmri
+    >>> run = simulate_eeg_fmri(1, n_volumes=50, random_state=0)[0][0]
+    >>> run["eeg"]["signal"][:, 3] = np.nan
+    >>> index = index_of(run)
+    >>> len(index.starts), index.null_channels
+    (42, ('C3',))
+    """
     eeg, bold = run["eeg"], run["bold"]
-    missing = np.isnan(eeg["signal"].to_numpy()).any(axis=1)
-    return window_index(
-        bold["time"].to_numpy(),
-        eeg["time"].to_numpy(),
-        length=length,
-        good=good_samples(eeg.to_dataset()) & ~missing,
+    good = good_samples(eeg.to_dataset())
+    index = window_index(
+        bold["time"].to_numpy(), eeg["time"].to_numpy(), length=length, good=good
     )
+    null = null_in_windows(eeg["signal"].to_numpy(), good, index)
+    bad = eeg["bad"].to_numpy() if "bad" in eeg.coords else False
+    lost = (null.mean(axis=0) > NULL_SHARE) | bad
+    keep = ~null[:, ~lost].any(axis=1)
+    names = tuple(str(n) for n in eeg["channel"].to_numpy()[lost])
+    if lost.all() or not keep.any():
+        raise SchemaError(
+            message(
+                f"{label_of(eeg.to_dataset())}: windows",
+                "a window in which channels neither are flat nor miss samples",
+                f"{len(keep)} windows; null channels {list(names)}",
+                "look at the recording, and mark bad spans instead of zeroing them",
+            )
+        )
+    return replace(
+        index,
+        starts=index.starts[keep],
+        volumes=index.volumes[keep],
+        n_masked=index.n_masked + int((~keep).sum()),
+        null_channels=names,
+    )
+
+
+def null_in_windows(
+    values: np.ndarray, good: np.ndarray, index: WindowIndex
+) -> np.ndarray:
+    """Where channels are flat or mostly missing, (window, channel); O(n) a channel."""
+    begin, n = index.starts, index.n_samples
+    null = np.empty((len(begin), values.shape[1]), dtype=bool)
+    for c, x in enumerate(values.T):
+        present = good & ~np.isnan(x)
+        moves = (x[1:] != x[:-1]) & present[1:] & present[:-1]
+        n_present = np.concatenate([[0], np.cumsum(present)])
+        n_moves = np.concatenate([[0, 0], np.cumsum(moves)])
+        there = n_present[begin + n] - n_present[begin]
+        moved = n_moves[begin + n] - n_moves[begin + 1]
+        null[:, c] = (there < (1 - MAX_BAD) * n) | (moved == 0)
+    return null
 
 
 def signal_in_volts(eeg: xr.Dataset) -> np.ndarray:
@@ -145,7 +205,9 @@ def signal_in_volts(eeg: xr.Dataset) -> np.ndarray:
     signal = eeg["signal"]
     values = signal.to_numpy()
     units = signal.attrs.get("units", "V")
-    spread = float(np.median(np.nanstd(values[:: max(1, len(values) // 20_000)], 0)))
+    few = values[:: max(1, len(values) // 20_000)]
+    few = few[:, ~np.isnan(few).all(axis=0)]
+    spread = float(np.median(np.nanstd(few, 0))) if few.size else 0.0
     low, high = PLAUSIBLE
     if units != "V" or not low <= spread <= high:
         factor = "1e-6" if spread > high else "the recording's own scale"
@@ -177,11 +239,27 @@ def gather(signal: np.ndarray, starts: np.ndarray, n_samples: int) -> np.ndarray
 def batches(
     signal: np.ndarray, index: WindowIndex, *, size: int = 64
 ) -> Iterator[np.ndarray]:
-    """Windows as the network reads them, batch by batch: microvolt / 100, no mean.
-
-    Masked samples are zero, which is the mean of their window.
-    """
+    """Windows as the network reads them, batch by batch."""
     for first in range(0, len(index.starts), size):
         x = gather(signal, index.starts[first : first + size], index.n_samples)
+        yield network_units(x)
+
+
+def network_units(x: np.ndarray) -> np.ndarray:
+    """Windows (window, channel, sample) in V as microvolt / 100 without their mean.
+
+    Missing samples are zero, which is the mean of their window.
+
+    Examples
+    --------
+    >>> network_units(np.array([[[1e-4, 3e-4, np.nan]]])).round(3).tolist()
+    [[[-1.0, 1.0, 0.0]]]
+    """
+    missing = np.isnan(x)
+    if not missing.any():
         x = x * np.float32(TO_NETWORK)
-        yield np.nan_to_num(x - np.nanmean(x, axis=-1, keepdims=True), copy=False)
+        return x - x.mean(axis=-1, keepdims=True)
+    x = np.where(missing, 0, x * np.float32(TO_NETWORK))
+    n = np.maximum((~missing).sum(axis=-1, keepdims=True), 1)
+    mean = (x.sum(axis=-1, keepdims=True) / n).astype(x.dtype)
+    return np.where(missing, 0, x - mean)

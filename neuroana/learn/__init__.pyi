@@ -4,3 +4,16 @@ from .checkpoints import read_weights as read_weights
 from .electrodes import electrode_rows as electrode_rows
 from .labram import LaBraMConfig as LaBraMConfig
 from .labram import LaBraMEncoder as LaBraMEncoder
+from .layer_decay import parameter_groups as parameter_groups
+from .losses import make_loss as make_loss
+from .splits import BlockedGapKFold as BlockedGapKFold
+from .splits import ChronologicalSplit as ChronologicalSplit
+from .splits import CrossCondition as CrossCondition
+from .splits import LeakageError as LeakageError
+from .splits import LeaveSubjectsOut as LeaveSubjectsOut
+from .splits import check_leakage as check_leakage
+from .splits import hold_out as hold_out
+from .training import TrainingPlan as TrainingPlan
+from .training import TrainingResult as TrainingResult
+from .training import run_network as run_network
+from .training import train_network as train_network

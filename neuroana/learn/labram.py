@@ -226,10 +226,14 @@ class LaBraMEncoder(nn.Module):
 
     def encode(self, x: Tensor, electrodes: Tensor) -> Tensor:
         """Mean of the last patch tokens, normalised: r_st, (B, D)."""
+        return self.fc_norm(self.last_tokens(x, electrodes).mean(dim=1))
+
+    def last_tokens(self, x: Tensor, electrodes: Tensor) -> Tensor:
+        """Patch tokens behind the last block, (B, N - 1, D)."""
         x = self.embed_drop(self.tokens(x, electrodes))
         for block in self.blocks:
             x = block(x)
-        return self.fc_norm(x[:, 1:].mean(dim=1))
+        return x[:, 1:]
 
     def forward(self, x: Tensor, electrodes: Tensor) -> Tensor:
         return self.encode(x, electrodes)

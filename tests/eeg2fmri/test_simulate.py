@@ -132,3 +132,61 @@ def test_impossible_settings_are_refused():
         simulate_eeg_fmri(1, channels=["QZ"])
     with pytest.raises(ParameterError, match="rho=0"):
         simulate_eeg_fmri(1, neural_gain=0.0)
+
+
+def test_mixed_regions_are_smooth_mixtures_of_the_drives():
+    runs, truth = simulate_eeg_fmri(
+        1, n_volumes=200, channels=["OZ"], mixed_regions=16, null_regions=2,
+        random_state=0,
+    )  # fmt: skip
+    assert runs[0]["bold"].sizes["roi"] == 22
+    r = np.corrcoef(runs[0]["bold"].clean.values[:, 4:20].T)
+    assert np.diag(r, 1).mean() > 0.9 > 0.3 > np.abs(np.diag(r, 8)).mean()
+    assert truth.weights.sel(drive="mu").idxmax().item() == "mu"
+    assert truth.null.sum() == 2
+
+
+def test_a_task_is_in_the_events_and_lowers_alpha():
+    from neuroana.core.recording import events_of
+
+    runs, _ = simulate_eeg_fmri(
+        1, n_volumes=200, channels=["OZ"], task_period=40.0, task_gain=2.0,
+        random_state=0,
+    )  # fmt: skip
+    eeg = runs[0]["eeg"].to_dataset()
+    assert eeg.attrs["task"] == "task"
+    events = events_of(eeg)
+    assert set(events.trial_type) == {"task"}
+    power = eeg.signal.values[:, 0] ** 2
+    on = np.zeros(len(power), dtype=bool)
+    for onset, duration in events[["onset", "duration"]].values:
+        on[int(onset * 200) : int((onset + duration) * 200)] = True
+    assert power[on].mean() < 0.7 * power[~on].mean()
+    bold = runs[0]["bold"].signal.sel(roi="alpha").values
+    late = np.interp(runs[0]["bold"].time - 6, np.arange(len(on)) / 200, on)
+    assert np.corrcoef(late, bold)[0, 1] > 0.2
+
+
+def test_sessions_shift_the_cap_and_may_swap_electrodes():
+    runs, _ = simulate_eeg_fmri(
+        1, n_sessions=2, n_volumes=60, channels=["OZ", "FP1"], swap_electrodes=True,
+        random_state=0,
+    )  # fmt: skip
+    assert [r["eeg"].attrs["session"] for r in runs] == ["01", "02"]
+    alpha = [float((r["eeg"].signal**2).mean("time").diff("channel")[0]) for r in runs]
+    assert alpha[0] < 0 < alpha[1]
+
+
+def test_scanner_residues_are_what_the_gate_finds():
+    from neuroana.eeg2fmri import preflight
+
+    def verdicts(**options):
+        run = simulate_eeg_fmri(
+            1, n_volumes=120, channels=["OZ", "CZ", "C3"], random_state=0, **options
+        )[0]
+        return preflight(run).set_index("check").verdict
+
+    clean = verdicts(pulse_uv=0.1)
+    assert clean[["gradient residue", "pulse residue"]].tolist() == ["passed"] * 2
+    assert verdicts(gradient_uv=15.0)["gradient residue"] == "failed"
+    assert verdicts(pulse_uv=15.0)["pulse residue"] == "failed"

@@ -254,8 +254,8 @@ def coverage_of(table: pd.DataFrame, unit: str, selected) -> xr.DataArray:
         found[str(name)] = float(gap)
         if gap > max(LOPSIDED, _by_chance(values, chosen.sum())):
             warnings.warn(
-                f"The core-set differs from all in {name!r}: total variation {gap:.2f}, "
-                "more than random units would. Pass stratify.",
+                f"The core-set differs from all in {name!r}: total variation "
+                f"{gap:.2f}, more than random units would. Pass stratify.",
                 DataWarning,
                 stacklevel=3,
             )

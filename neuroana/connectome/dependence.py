@@ -39,7 +39,7 @@ def shared_correlation(logs: np.ndarray, edge: np.ndarray, labels: np.ndarray) -
     >>> logs = tie + tie.T
     >>> edge = ~np.eye(40, dtype=bool)
     >>> round(shared_correlation(logs, edge, labels), 1)
-    0.4
+    0.5
     """
     member = np.eye(int(labels.max()) + 1)[labels]
     count = edge @ member  # edges from a node to a group

@@ -22,6 +22,10 @@ from .scores import summary as summary
 from .simulate import simulate_eeg_fmri as simulate_eeg_fmri
 from .spectral_conv_net import SpectralConvNet as SpectralConvNet
 from .spectrogram_ridge import SpectrogramRidge as SpectrogramRidge
+from .statistics import lagged_correlations as lagged_correlations
+from .statistics import model_differences as model_differences
+from .statistics import other_people_statistics as other_people_statistics
+from .statistics import region_statistics as region_statistics
 from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit
 from .triggers import audit_triggers as audit_triggers

@@ -94,6 +94,8 @@ def draw(found):
             line = found[name, varied]
             ax.loglog(list(line), list(line.values()), marker="o", ms=3, label=name)
         ax.set_xlabel(varied)
+        ax.set_xticks(VARIED[varied], [str(size) for size in VARIED[varied]])
+        ax.minorticks_off()
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("CPU seconds")
     axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

@@ -27,6 +27,7 @@ from nilearn.connectome import ConnectivityMeasure
 from sklearn.covariance import EmpiricalCovariance, LedoitWolf
 
 import neuroana as na
+from neuroana.core.errors import DataWarning
 from neuroana.fc.registry import find
 
 
@@ -70,6 +71,9 @@ def seconds(function, repeats):
 def beside_nilearn():
     """Rows of the cohort table, and the ratios."""
     x = cohort(*COHORT)
+    warnings.filterwarnings(
+        "ignore", category=DataWarning
+    )  # fewer samples than regions
     rows, ratios = [], {}
     for kind, estimator, name, options, repeats, target in AGAINST_NILEARN:
         measure = ConnectivityMeasure(
@@ -108,7 +112,7 @@ def beside_pairs():
         # a directed peer needs two calls a pair
         theirs *= n_pairs / len(pairs) * (1 + made.directed)
         ratios[f"{name} ({peer})"] = (theirs / ours, target)
-        rows.append([name, f"{1e3 * ours:.1f}", peer, f"{theirs:.2f}", len(pairs),
+        rows.append([name, f"{1e3 * ours:.1f}", peer, f"{theirs:.3f}", len(pairs),
                      f"{theirs / ours:.0f}", target or "-"])  # fmt: skip
     return rows, ratios
 

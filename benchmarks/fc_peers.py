@@ -113,8 +113,8 @@ def spectral_granger(x, pairs):
 # operator, its options, name of the peer, the peer, pairs of it, target ratio
 ROWS = [
     ("spearman", {}, "scipy spearmanr", spearman, 200, None),
-    ("kendall", {}, "scipy kendalltau", kendall, 400, 40),
-    ("dcor", {}, "dcor (AVL)", distance_correlation, 200, 40),
+    ("kendall", {}, "scipy kendalltau", kendall, 400, None),
+    ("dcor", {}, "dcor (AVL)", distance_correlation, 200, None),
     ("dcor", {}, "dcor (naive)", distance_correlation_naive, 100, None),
     ("hsic", {}, "hyppo Hsic", hsic, 40, 40),
     ("mi_ksg", {"k": 4}, "scikit-learn mutual_info_regression", mutual_information, 100,

@@ -11,6 +11,7 @@ from neuroana.fc.contract import Operator
 from neuroana.fc.gathering import Group, constant_regions
 
 
+ENOUGH = 2**26  # bytes of a batch: larger ones are slower, as caches no longer help
 UNITS = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
 
 
@@ -88,7 +89,8 @@ def batches(
     group : Group
     ops : list of (Operator, options)
     memory_limit : str or int
-        Shared by all jobs. A single recording is taken even where it does not fit.
+        Shared by all jobs. A single recording is taken even where it does not fit; more
+        than is :data:`ENOUGH` is not used.
     n_jobs : int
         Pieces are no larger than that all jobs have work.
     """
@@ -97,7 +99,7 @@ def batches(
     for k, x in enumerate(group.values):
         key = (len(x), group.rates[k], alive[k].tobytes())
         alike.setdefault(key, []).append(k)
-    room = bytes_of(memory_limit) / n_jobs
+    room = min(bytes_of(memory_limit), ENOUGH) / n_jobs
     found = []
     for (n_time, rate, _), members in alike.items():
         once, each = workspace(ops, n_time, int(alive[members[0]].sum()))

@@ -1,7 +1,7 @@
 """Dependence of any form: distance correlation and the Hilbert-Schmidt criterion.
 
-For every region the centred (T, T) matrix of distances or kernels is a column of
-V (T^2, N); all pairs at once are V'V. V is made and multiplied in blocks of rows.
+For every region the (T, T) matrix of distances or kernels is a column of V (T^2, N);
+all pairs at once are V'V. V is made and multiplied in blocks of rows.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ from neuroana.fc.registry import operator
 SZEKELY = "Székely, Rizzo and Bakirov 2007, Ann. Stat. 35, 2769"
 UNBIASED = "Székely and Rizzo 2014, Ann. Stat. 42, 2382"
 GRETTON = "Gretton et al. 2005, ALT, LNCS 3734, 63"
-ROOM = 2**23  # entries of V that are held at once
+ROWS = 8  # of the (T, T) matrices that are held at once
 
 
 def blocks(T, N):
     """Numbers of the rows of V that are held at once, with what makes them."""
-    return 4 * max(min(ROOM, T * T * N), T * N) + 2 * T**2 + 6 * N**2
+    return 4 * ROWS * T * N + 3 * T**2 + 2 * T * N + 8 * N**2
 
 
 def distances(block, x):
@@ -41,59 +41,69 @@ def gaussian(scale):
 
 def median_distances(x):
     """Median of the non-zero |x_s - x_t|, s < t, of each region."""
-    upper = np.triu_indices(len(x), 1)
+    first, second = np.triu_indices(len(x), 1)
     out = np.empty(x.shape[1])
-    for i, column in enumerate(x.T):
-        d = np.abs(column[upper[0]] - column[upper[1]])
-        out[i] = np.median(d[d > 0])
+    for i, column in enumerate(np.sort(x.T)):
+        d = column[second] - column[first]
+        tied = len(d) - np.count_nonzero(d)
+        n = len(d) - tied
+        middle = [tied + (n - 1) // 2, tied + n // 2]
+        out[i] = np.partition(d, middle)[middle].mean()
     return out
 
 
-def row_means(x, kernel):
-    """Sums over t of the matrix, (sample, roi)."""
-    rows = max(1, ROOM // x.size)
-    return np.concatenate([
-        kernel(x[first : first + rows], x).sum(axis=1)
-        for first in range(0, len(x), rows)
-    ])  # fmt: skip
-
-
 def centred_products(x, y, kernel_x, kernel_y, *, unbiased=False):
-    """<A_i, B_j> of all pairs of regions of x and y (time, roi).
+    """<A_i, B_j> of all pairs of regions of x and y, and <A_i, A_i>, <B_j, B_j>.
 
-    Doubly centred matrices, or U-centred ones with an empty diagonal.
+    A and B are doubly centred, or U-centred with an empty diagonal. Centring needs no
+    matrix: sum K L - 2/n sum r s + t u / n^2 with row sums r, s and totals t, u (n - 2
+    and (n - 1)(n - 2) for U-centring). Kernels lose a constant first, which centring
+    takes off anyway, so that no digits cancel. Only s <= t is computed.
     """
+    sides = [Side(x, kernel_x)] if x is y else [Side(x, kernel_x), Side(y, kernel_y)]
     n = len(x)
-    same = x is y
-    sums = [row_means(v, k) for v, k in ((x, kernel_x), (y, kernel_y))[: 2 - same]]
-    total = np.zeros((x.shape[1], y.shape[1]))
-    rows = max(1, ROOM // max(x.size, y.size))
-    for first in range(0, n, rows):
-        at = slice(first, min(first + rows, n))
-        parts = [
-            centred(k(v[at], v), s, at, unbiased)
-            for (v, k), s in zip(((x, kernel_x), (y, kernel_y)), sums)
-        ]
-        total += parts[0].T @ parts[-1]
-    return total
+    cross = np.zeros((x.shape[1], y.shape[1]))
+    for first in range(0, n, ROWS):
+        blocks = [side.block(first, unbiased) for side in sides]
+        flat = [b.reshape(-1, b.shape[-1]) for b in blocks]
+        square = [b[:, : len(b)].reshape(-1, b.shape[-1]) for b in blocks]
+        cross += 2 * (flat[0].T @ flat[-1]) - square[0].T @ square[-1]
+        if len(sides) > 1:
+            for side, f, q in zip(sides, flat, square):
+                side.own += 2 * np.einsum("sn,sn->n", f, f)
+                side.own -= np.einsum("sn,sn->n", q, q)
+    one, two = sides[0], sides[-1]
+    by_rows, by_all = (n - 2, (n - 1) * (n - 2)) if unbiased else (n, n**2)
+    cross -= 2 / by_rows * (one.rows.T @ two.rows)
+    cross += np.outer(one.rows.sum(axis=0), two.rows.sum(axis=0)) / by_all
+    if len(sides) == 1:
+        return cross, np.diag(cross), np.diag(cross)
+    own = [
+        s.own - 2 / by_rows * (s.rows**2).sum(axis=0) + s.rows.sum(axis=0) ** 2 / by_all
+        for s in sides
+    ]
+    return cross, *own
 
 
-def centred(block, sums, at, unbiased):
-    """Rows `at` of the centred matrix as (row * sample, roi)."""
-    n = len(sums)
-    if unbiased:
-        # the diagonal counts as zero
-        own = block[np.arange(len(block)), np.arange(at.start, at.stop)]
-        sums = sums - own[0]
-        block -= sums[at][:, None] / (n - 2)
-        block -= sums[None] / (n - 2)
-        block += sums.sum(axis=0) / ((n - 1) * (n - 2))
-        block[np.arange(len(block)), np.arange(at.start, at.stop)] = 0.0
-    else:
-        block -= sums[at][:, None] / n
-        block -= sums[None] / n
-        block += sums.mean(axis=0) / n
-    return block.reshape(-1, block.shape[-1])
+class Side:
+    """Samples (time, roi) of one side, with the sums over their kernel matrices."""
+
+    def __init__(self, x, kernel):
+        self.x, self.kernel = x, kernel
+        self.constant = kernel(x[:ROWS], x).mean(axis=(0, 1))
+        self.rows = np.zeros(x.shape)
+        self.own = np.zeros(x.shape[1])
+
+    def block(self, first, unbiased):
+        """Rows from `first` of the matrix, from its diagonal on (row, sample, roi)."""
+        block = self.kernel(self.x[first : first + ROWS], self.x[first:])
+        block -= self.constant
+        n = len(block)
+        if unbiased:
+            block[range(n), range(n)] = 0.0
+        self.rows[first : first + n] += block.sum(axis=1)
+        self.rows[first + n :] += block[:, n:].sum(axis=0)
+        return block
 
 
 def normalised(c, first, second):
@@ -112,7 +122,7 @@ def dcor(x):
     Székely, G. J., Rizzo, M. L. and Bakirov, N. K. (2007). Measuring and testing
     dependence by correlation of distances. Annals of Statistics 35, 2769-2794.
     """
-    c = np.maximum(centred_products(x, x, distances, distances), 0.0)
+    c = np.maximum(centred_products(x, x, distances, distances)[0], 0.0)
     own = np.diag(c)
     return np.sqrt(normalised(c, own, own))
 
@@ -127,8 +137,7 @@ def dcor_unbiased(x):
     Székely, G. J. and Rizzo, M. L. (2014). Partial distance correlation with methods
     for dissimilarities. Annals of Statistics 42, 2382-2412.
     """
-    c = centred_products(x, x, distances, distances, unbiased=True)
-    return normalised(c, np.diag(c), np.diag(c))
+    return normalised(*centred_products(x, x, distances, distances, unbiased=True))
 
 
 @operator("hsic", "kernel", signed=True, cost="10*T^2*N + T^2*N^2", batched=False,
@@ -152,7 +161,7 @@ def hsic(x, *, unbiased=False, correlation=False):
     """
     kernel = gaussian(median_distances(x))
     n = len(x)
-    c = centred_products(x, x, kernel, kernel, unbiased=unbiased)
+    c = centred_products(x, x, kernel, kernel, unbiased=unbiased)[0]
     if correlation:
         own = np.maximum(np.diag(c), 0.0)
         return np.sqrt(np.maximum(normalised(c, own, own), 0.0))
@@ -171,11 +180,7 @@ def at_lags(x, lag_samples, kind):
             kernels = [gaussian(median_distances(v)) for v in (early, late)]
         else:
             kernels = [distances, distances]
-        c = centred_products(early, late, *kernels)
-        own = [
-            np.diag(centred_products(v, v, k, k))
-            for v, k in zip((early, late), kernels)
-        ]
+        c, *own = centred_products(early, late, *kernels)
         best = np.maximum(best, normalised(np.maximum(c, 0.0), *own))
     return np.sqrt(best)
 

@@ -6,7 +6,7 @@ from neuroana.fc.intermediates import gram, ranks, unit_diagonal
 from neuroana.fc.registry import operator
 
 
-ROOM = 2**23  # entries of the sign vectors that are held at once
+ROWS = 16  # samples whose differences from all later ones are held at once
 
 
 @operator("spearman", "correlation", signed=True, cost="T*log(T)*N + T*N^2",
@@ -25,7 +25,7 @@ def spearman(rank_zscores):
 
 def sign_blocks(T, N):
     """Numbers of the signs that are held at once (single precision)."""
-    return 2 * max(min(ROOM, T * T * N), T * N) + 2 * T * N + 4 * N**2
+    return 2 * ROWS * T * N + 2 * T * N + 4 * N**2
 
 
 @operator("kendall", "correlation", signed=True, cost="T^2*N^2", workspace=sign_blocks,
@@ -46,10 +46,9 @@ def kendall(x):
     # the differences of ranks have the signs of the differences of samples
     r = ranks(x).astype(np.float32)
     agree = np.zeros((n_recordings, n, n))
-    rows = max(1, ROOM // (n_time * n))
     for b in range(n_recordings):
-        for first in range(0, n_time, rows):
-            block = r[b, first : first + rows, None] - r[b, None, first:]
+        for first in range(0, n_time, ROWS):
+            block = r[b, first : first + ROWS, None] - r[b, None, first:]
             signs = np.sign(block, out=block).reshape(-1, n)
             square = gram(signs)
             inside = signs.reshape(len(block), -1, n)[:, : len(block)].reshape(-1, n)

@@ -115,7 +115,7 @@ def test_kendall_in_blocks_of_rows_is_the_same(x, monkeypatch):
     from neuroana.fc import rank_correlation
 
     whole = find("kendall")(x)
-    monkeypatch.setattr(rank_correlation, "ROOM", 7 * x.size)
+    monkeypatch.setattr(rank_correlation, "ROWS", 7)
     np.testing.assert_array_equal(find("kendall")(x), whole)
 
 

@@ -1,3 +1,4 @@
+from .core_benchmark import CoreSetBenchmark as CoreSetBenchmark
 from .core_set import CoreSet as CoreSet
 from .core_set import list_selectors as list_selectors
 from .operator_benchmark import OperatorBenchmark as OperatorBenchmark

@@ -72,11 +72,22 @@ def _permuted_pairs(s, people, orders, score):
     return out
 
 
+def reliability_edges(n_edges, seed):
+    """Edges of which reliability is taken: all, or some drawn at random."""
+    if n_edges <= MAX_EDGES:
+        return np.arange(n_edges)
+    return np.sort(branch(seed, 2).permutation(n_edges)[:MAX_EDGES])
+
+
+def reliability_rows(edges, seed):
+    """Standardised ranks of the edges (sample, edge), of those that all have."""
+    whole = edges[:, np.isfinite(edges).all(axis=0)]
+    rows = standardised(whole) * np.sqrt(whole.shape[1])
+    return rows[:, reliability_edges(whole.shape[1], seed)]
+
+
 def _agreement(edges, design: Design, kind, first=None, second=None, who=None):
-    usable = np.flatnonzero(np.isfinite(edges).all(axis=0))
-    if len(usable) > MAX_EDGES:
-        usable = np.sort(branch(design.seed, 2).permutation(usable)[:MAX_EDGES])
-    rows = standardised(edges[:, usable]) * np.sqrt(len(usable))
+    rows = reliability_rows(edges, design.seed)
     if first is None:
         a, b, who = two_measurements(rows, design.people, len(design.names))
     else:

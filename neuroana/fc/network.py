@@ -70,10 +70,9 @@ class StructureEncoder(nn.Module):
         if c.heads == "uniform":
             mix = torch.full_like(mix, 1.0 / c.n_heads)
         if c.attention == "linear":
-            weighted = (q * (mix / math.sqrt(c.n_time)).view(1, -1, 1, 1)).transpose(
-                1, 2
-            )
-            return weighted.reshape(b, n, -1) @ k.transpose(1, 2).reshape(b, n, -1).mT
+            q = q * (mix / math.sqrt(c.n_time)).view(1, -1, 1, 1)
+            left, right = (m.transpose(1, 2).reshape(b, n, -1) for m in (q, k))
+            return left @ right.mT
         scores = q @ k.mT / math.sqrt(c.dim)
         return torch.einsum("h,bhij->bij", mix, torch.softmax(scores, dim=-1))
 

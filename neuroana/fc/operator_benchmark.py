@@ -223,13 +223,7 @@ class OperatorBenchmark(Estimator):
         )  # fmt: skip
 
     def _run(self, samples, ops, tasks, settings, folder):
-        cells: dict[str, list] = {op.label: [] for op in ops}
-        done = run_cells(
-            samples, ops, folder, settings, chunk_seconds=self.chunk_seconds,
-            n_jobs=self.n_jobs, retry_failed=self.retry_failed,
-        )  # fmt: skip
-        for cell in track(done, "operators", progress=self.progress):
-            cells[cell.op.label].append(cell)
+        cells = self._compute(samples, ops, settings, folder)
         rows = rows_of([c for own in cells.values() for c in own])
         self._record(samples, ops, rows)
         found = [self._matrices(op, cells[op.label], samples, settings) for op in ops]
@@ -253,6 +247,17 @@ class OperatorBenchmark(Estimator):
             logger.warning("%d of %d operators failed on some samples; see failures().",
                            n_failed, len(ops))  # fmt: skip
         return self
+
+    def _compute(self, samples, ops, settings, folder) -> dict[str, list]:
+        """Cells of every operator, computed where they are not there yet."""
+        cells: dict[str, list] = {op.label: [] for op in ops}
+        done = run_cells(
+            samples, ops, folder, settings, chunk_seconds=self.chunk_seconds,
+            n_jobs=self.n_jobs, retry_failed=self.retry_failed,
+        )  # fmt: skip
+        for cell in track(done, "operators", progress=self.progress):
+            cells[cell.op.label].append(cell)
+        return cells
 
     def _matrices(self, op: Op, cells, samples: Samples, settings: Settings):
         made = find(op.name)

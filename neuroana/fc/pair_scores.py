@@ -11,47 +11,53 @@ S: similarity (sample, sample); units: (sample,) whole numbers; classes: (unit, 
 import numpy as np
 
 
-def pair_sums(s, units):
-    """Number, sum and sum of squares of all pairs (3, unit, unit).
+def pair_totals(values, units):
+    """Sum over the pairs of samples of every two units (unit, unit).
 
-    The diagonal counts each pair within a unit once.
+    The diagonal counts each pair within a unit once; a sample is no pair with itself.
 
     Examples
     --------
     >>> s = np.array([[1.0, 0.5, 0.1], [0.5, 1.0, 0.3], [0.1, 0.3, 1.0]])
-    >>> pair_sums(s, np.array([0, 0, 1]))[1].round(2).tolist()
+    >>> pair_totals(s, np.array([0, 0, 1])).round(2).tolist()
     [[0.5, 0.4], [0.4, 0.0]]
     """
     n = int(units.max()) + 1
     member = np.zeros((n, len(units)))
     member[units, np.arange(len(units))] = 1.0
-    usable = np.isfinite(s) & ~np.eye(len(s), dtype=bool)
-    values = np.where(usable, s, 0.0)
-    sums = np.stack([member @ part @ member.T for part in
-                     (usable.astype(float), values, values**2)])  # fmt: skip
-    sums[:, range(n), range(n)] /= 2
-    return sums
+    values = np.where(np.eye(len(values), dtype=bool), 0.0, values)
+    total = member @ values @ member.T
+    total[range(n), range(n)] /= 2
+    return total
+
+
+def pair_sums(s, units):
+    """Number, sum and sum of squares of all pairs (3, unit, unit), without NaN."""
+    there = np.isfinite(s)
+    values = np.where(there, s, 0.0)
+    parts = (there.astype(float), values, values**2)
+    return np.stack([pair_totals(part, units) for part in parts])
+
+
+def class_totals(total, classes, weights):
+    """Sum over the pairs of each class (draw, class) in the draws of people."""
+    eye = np.eye(len(total), dtype=bool)
+    out = np.empty((len(weights), 2))
+    for number in range(2):
+        chosen = np.where(classes == number, total, 0.0)
+        between = np.where(eye, 0.0, chosen) / 2
+        pairs = np.einsum("du,du->d", weights @ between, weights)
+        out[:, number] = pairs + weights @ np.diag(chosen)
+    return out
 
 
 def class_moments(sums, classes, weights):
     """Number, mean and variance (draw, class, 3) of the pairs of each class."""
-    n = sums.shape[1]
-    eye = np.eye(n, dtype=bool)
-    out = np.empty((len(weights), 2, 3))
-    for number in range(2):
-        chosen = np.where((classes == number) & ~eye, sums, 0.0) / 2
-        alone = np.where((classes == number) & eye, sums, 0.0).sum(axis=2)
-        total = np.stack([
-            np.einsum("du,du->d", weights @ chosen[m], weights) + weights @ alone[m]
-            for m in range(3)
-        ], axis=-1)  # fmt: skip
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = total[:, 1] / total[:, 0]
-            variance = total[:, 2] / total[:, 0] - mean**2
-        out[:, number] = np.stack(
-            [total[:, 0], mean, np.maximum(variance, 0.0)], axis=-1
-        )
-    return out
+    n, first, second = (class_totals(part, classes, weights) for part in sums)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = first / n
+        variance = np.maximum(second / n - mean**2, 0.0)
+    return np.stack([n, mean, variance], axis=-1)
 
 
 def separation(means, variances):

@@ -106,7 +106,7 @@ def check_run(run: xr.DataTree, heartbeat: str | None) -> list[dict]:
     """Rows of one run."""
     eeg, bold = run["eeg"].to_dataset(), run["bold"].to_dataset()
     attrs, n = bold.attrs, bold.sizes["time"]
-    restored = len(attrs.get("restored_triggers", []))
+    restored = np.size(attrs.get("restored_triggers", []))
     rows = [
         row("restored triggers", restored, max(1.0, LOST_SHARE * n), "triggers"),
         row("trigger jitter", attrs.get("trigger_jitter_samples", np.nan), JITTER,

@@ -380,8 +380,8 @@ def regions_of(trees: Sequence[xr.DataTree]) -> tuple[str, ...]:
     every = [all_regions(tree["bold"].to_dataset()) for tree in trees]
     first = max(every, key=len)
     for tree, names in zip(trees, every):
-        dropped = tree["bold"].attrs.get("dropped_regions", [])
-        kept = [n for n in first if n not in set(dropped)] if dropped else first
+        dropped = set(np.ravel(tree["bold"].attrs.get("dropped_regions", [])).tolist())
+        kept = [n for n in first if n not in dropped]
         if names != kept:
             raise SchemaError(first_difference(label(tree), kept, names))
     return tuple(first)

@@ -173,7 +173,9 @@ def test_sessions_shift_the_cap_and_may_swap_electrodes():
         random_state=0,
     )  # fmt: skip
     assert [r["eeg"].attrs["session"] for r in runs] == ["01", "02"]
-    alpha = [float((r["eeg"].signal**2).mean("time").diff("channel")[0]) for r in runs]
+    alpha = [
+        float((r["eeg"].signal ** 2).mean("time").diff("channel")[0]) for r in runs
+    ]
     assert alpha[0] < 0 < alpha[1]
 
 

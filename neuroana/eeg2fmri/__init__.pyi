@@ -3,6 +3,9 @@ from .band_power_ridge import BandPowerRidge as BandPowerRidge
 from .band_power_ridge import GlobalOnly as GlobalOnly
 from .comparison import compare_models as compare_models
 from .comparison import default_models as default_models
+from .comparison_plots import plot_history as plot_history
+from .comparison_plots import plot_models as plot_models
+from .comparison_plots import plot_prediction as plot_prediction
 from .eeg_to_fmri import EEGToFMRI as EEGToFMRI
 from .kernel_models import KernelRidge as KernelRidge
 from .kernel_models import NearestNeighbour as NearestNeighbour

@@ -90,6 +90,7 @@ def plot_history(model, *, metric="val_mse", ax=None):
     ax.annotate("kept", (model.best_epoch_, 1.0), xycoords=("data", "axes fraction"),
                 fontsize=8, ha="left", va="top", xytext=(3, 0),
                 textcoords="offset points")  # fmt: skip
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("epoch")
     ax.set_ylabel(metric.replace("_", " "))
     return ax

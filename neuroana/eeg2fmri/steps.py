@@ -219,7 +219,7 @@ def make_model(params: TrainParameters):
         model: Any = EEGToFMRI.small(**options) if small else EEGToFMRI(**options)
     else:
         named = default_models(random_state=params.random_state)
-        model = named[name if name == "band-power-ridge" else name.replace("-", " ")]
+        model = {k.replace(" ", "-"): v for k, v in named.items()}[name]
     if params.epochs is not None and "epochs" in model.get_params():
         model.set_params(epochs=params.epochs)
     return model

@@ -109,7 +109,8 @@ figure
 import numpy as np
 
 from neuroana.eeg2fmri.scores import correlation
-from neuroana.learn import LeakageError, check_leakage
+from neuroana.learn import check_leakage
+from neuroana.learn.splits import LeakageError
 
 
 one = windows[windows.run == 0]
@@ -143,5 +144,5 @@ figure
 # Where to go from here
 # ---------------------
 # ``neuroana init eeg2fmri my_study`` writes the pipeline that does all of it for a
-# folder of recordings, and ``EEGToFMRI(init="labram", weights=...)`` starts from pretrained
-# weights of yours.
+# folder of recordings, and ``EEGToFMRI(init="labram", weights=...)`` starts from
+# pretrained weights of yours.

@@ -29,6 +29,6 @@ from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit
 from .triggers import audit_triggers as audit_triggers
 from .windowed_runs import WindowedRuns as WindowedRuns
-from .windowed_runs import as_windows as as_windows
+from .windowing import as_windows as as_windows
 from .windows import WindowIndex as WindowIndex
 from .windows import window_index as window_index

@@ -25,7 +25,8 @@ from neuroana.eeg2fmri.lagged_spectral_ridge import LaggedSpectralRidge
 from neuroana.eeg2fmri.mean_predictor import MeanPredictor
 from neuroana.eeg2fmri.spectral_conv_net import SpectralConvNet
 from neuroana.eeg2fmri.spectrogram_ridge import SpectrogramRidge
-from neuroana.eeg2fmri.windowed_runs import WindowedRuns, as_windows
+from neuroana.eeg2fmri.windowed_runs import WindowedRuns
+from neuroana.eeg2fmri.windowing import as_windows
 from neuroana.learn.splits import (
     GAP,
     BlockedGapKFold,

@@ -16,7 +16,7 @@ from neuroana.core.contract import good_samples, label_of, rate_of
 from neuroana.core.errors import SchemaError
 from neuroana.core.recording import events_of
 from neuroana.eeg2fmri.triggers import JITTER, LOST_SHARE, TR_SHARE
-from neuroana.eeg2fmri.windowed_runs import eeg_names, runs_of
+from neuroana.eeg2fmri.windowing import eeg_names, runs_of
 from neuroana.learn.electrodes import plain_name, positions_of
 
 

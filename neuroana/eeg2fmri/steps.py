@@ -150,7 +150,7 @@ def read_windows(paths: list[Path]):
     """Windows of paired runs with a known target, in the order of their labels."""
     import numpy as np
 
-    from neuroana.eeg2fmri.windowed_runs import as_windows
+    from neuroana.eeg2fmri.windowing import as_windows
 
     windows = as_windows([read_tree(path) for path in sorted(paths)])
     return windows[np.isfinite(windows.y).any(axis=1)]

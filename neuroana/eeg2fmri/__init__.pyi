@@ -3,6 +3,9 @@ from .band_power_ridge import BandPowerRidge as BandPowerRidge
 from .band_power_ridge import GlobalOnly as GlobalOnly
 from .comparison import compare_models as compare_models
 from .comparison import default_models as default_models
+from .comparison_plots import plot_history as plot_history
+from .comparison_plots import plot_models as plot_models
+from .comparison_plots import plot_prediction as plot_prediction
 from .eeg_to_fmri import EEGToFMRI as EEGToFMRI
 from .kernel_models import KernelRidge as KernelRidge
 from .kernel_models import NearestNeighbour as NearestNeighbour
@@ -30,6 +33,6 @@ from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit
 from .triggers import audit_triggers as audit_triggers
 from .windowed_runs import WindowedRuns as WindowedRuns
-from .windowed_runs import as_windows as as_windows
+from .windowing import as_windows as as_windows
 from .windows import WindowIndex as WindowIndex
 from .windows import window_index as window_index

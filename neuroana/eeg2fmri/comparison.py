@@ -1,7 +1,7 @@
 """All models under one protocol: who predicts what of people, blocks or conditions."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from neuroana.core.checks import check_choice, message
 from neuroana.core.contract import ENTITIES, SCHEMA
-from neuroana.core.errors import ParameterError
+from neuroana.core.errors import ParameterError, SchemaError
 from neuroana.core.progress import track
 from neuroana.core.provenance import record
 from neuroana.core.random import draw_seed
@@ -25,7 +25,8 @@ from neuroana.eeg2fmri.lagged_spectral_ridge import LaggedSpectralRidge
 from neuroana.eeg2fmri.mean_predictor import MeanPredictor
 from neuroana.eeg2fmri.spectral_conv_net import SpectralConvNet
 from neuroana.eeg2fmri.spectrogram_ridge import SpectrogramRidge
-from neuroana.eeg2fmri.windowed_runs import WindowedRuns, as_windows
+from neuroana.eeg2fmri.windowed_runs import WindowedRuns
+from neuroana.eeg2fmri.windowing import as_windows
 from neuroana.learn.splits import (
     GAP,
     BlockedGapKFold,
@@ -157,13 +158,12 @@ def compare_models(
     windows = windows[np.isfinite(windows.y).any(axis=1)]
     named = named_models(models, windows, random_state)
     seed = draw_seed(random_state)
-    folds = list(folds_of(windows, protocol, n_splits, gap, train, test, by, seed))
-    apart = APART[protocol]
+    folds = checked_folds(
+        windows, protocol=protocol, n_splits=n_splits, gap=gap, train=train, test=test,
+        by=by, random_state=seed,
+    )  # fmt: skip
     parts: list[xr.Dataset] = []
     for number, fold in enumerate(track(folds, "folds", progress=progress)):
-        fitted_on = np.concatenate([fold["train"], fold["validation"], fold["adapt"]])
-        closest = gap if protocol in ("intra-scan", "fine-tune") else 0.0
-        check_leakage(windows, fitted_on, fold["test"], gap=closest, apart=apart)
         part = windows[fold["test"]]
         values = [
             fit_fold(model, windows, fold).predict(part) for model in named.values()
@@ -195,6 +195,22 @@ def named_models(models: Any, windows: WindowedRuns, random_state: Any) -> dict:
             raise ParameterError(message("argument 'models'", "a model", "none"))
         return {str(k): v for k, v in models.items()}
     return {type(models).__name__: models}
+
+
+def checked_folds(
+    windows: WindowedRuns, *, protocol: str = "intra-scan", n_splits: int = 5,
+    gap: float = GAP, train: str | None = None, test: str | None = None,
+    by: str = "task", random_state: Any = 0,
+) -> list[dict[str, np.ndarray]]:  # fmt: skip
+    """Folds of a protocol, each checked for leakage before anything is fitted."""
+    check_choice("protocol", protocol, PROTOCOLS)
+    seed = draw_seed(random_state)
+    folds = list(folds_of(windows, protocol, n_splits, gap, train, test, by, seed))
+    closest = gap if protocol in ("intra-scan", "fine-tune") else 0.0
+    for fold in folds:
+        seen = np.concatenate([fold["train"], fold["validation"], fold["adapt"]])
+        check_leakage(windows, seen, fold["test"], gap=closest, apart=APART[protocol])
+    return folds
 
 
 def folds_of(
@@ -266,3 +282,31 @@ def labelled(
             **along,
         },
     )
+
+
+def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Predictions of several models and folds as one Dataset, in order of folds."""
+    by_model: dict[str, list[xr.Dataset]] = {}
+    for part in parts:
+        by_model.setdefault(str(part["model"].values[0]), []).append(part)
+    made = []
+    for name in by_model:
+        folds = sorted(by_model[name], key=lambda p: int(p["fold"].values[0]))
+        made.append(xr.concat(folds, dim="volume", combine_attrs="drop_conflicts"))
+    sizes = {m.sizes["volume"] for m in made}
+    first = made[0]
+    same = len(sizes) == 1 and all(
+        (m["label"].values == first["label"].values).all()
+        and (m["number"].values == first["number"].values).all()
+        for m in made
+    )
+    if not same:
+        raise SchemaError(
+            message("predictions", "the same volumes of every model", sorted(sizes),
+                    "predict all folds with every model")
+        )  # fmt: skip
+    whole = first.drop_dims("model").assign_coords(
+        model=np.array(list(by_model), dtype=object)
+    )
+    values = np.concatenate([m["prediction"].values for m in made])
+    return whole.assign(prediction=(("model", "volume", "roi"), values))

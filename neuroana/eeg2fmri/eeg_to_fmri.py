@@ -12,7 +12,8 @@ from neuroana.core.errors import ParameterError
 from neuroana.core.random import draw_seed
 from neuroana.eeg2fmri.montages import UNKNOWN, known_names, spline_matrix
 from neuroana.eeg2fmri.network_regressor import NetworkRegressor
-from neuroana.eeg2fmri.windowed_runs import WindowedRuns, as_windows
+from neuroana.eeg2fmri.windowed_runs import WindowedRuns
+from neuroana.eeg2fmri.windowing import as_windows
 from neuroana.learn.electrodes import electrode_rows, plain_name
 from neuroana.learn.layer_decay import parameter_groups
 from neuroana.learn.training import TrainingPlan

@@ -16,7 +16,7 @@ from neuroana.core.contract import good_samples, label_of, rate_of
 from neuroana.core.errors import SchemaError
 from neuroana.core.recording import events_of
 from neuroana.eeg2fmri.triggers import JITTER, LOST_SHARE, TR_SHARE
-from neuroana.eeg2fmri.windowed_runs import eeg_names, runs_of
+from neuroana.eeg2fmri.windowing import eeg_names, runs_of
 from neuroana.learn.electrodes import plain_name, positions_of
 
 
@@ -106,7 +106,7 @@ def check_run(run: xr.DataTree, heartbeat: str | None) -> list[dict]:
     """Rows of one run."""
     eeg, bold = run["eeg"].to_dataset(), run["bold"].to_dataset()
     attrs, n = bold.attrs, bold.sizes["time"]
-    restored = len(attrs.get("restored_triggers", []))
+    restored = np.size(attrs.get("restored_triggers", []))
     rows = [
         row("restored triggers", restored, max(1.0, LOST_SHARE * n), "triggers"),
         row("trigger jitter", attrs.get("trigger_jitter_samples", np.nan), JITTER,

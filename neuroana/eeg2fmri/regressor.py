@@ -18,12 +18,8 @@ from neuroana.core.errors import SchemaError
 from neuroana.core.estimator import Estimator
 from neuroana.eeg2fmri.scores import correlation, fisher_mean
 from neuroana.eeg2fmri.targets import TargetScale
-from neuroana.eeg2fmri.windowed_runs import (
-    WindowedRuns,
-    as_windows,
-    first_difference,
-    windows_of_eeg,
-)
+from neuroana.eeg2fmri.windowed_runs import WindowedRuns
+from neuroana.eeg2fmri.windowing import as_windows, first_difference, windows_of_eeg
 from neuroana.learn.splits import LeakageError, check_leakage
 
 

@@ -9,7 +9,6 @@ from .losses import make_loss as make_loss
 from .splits import BlockedGapKFold as BlockedGapKFold
 from .splits import ChronologicalSplit as ChronologicalSplit
 from .splits import CrossCondition as CrossCondition
-from .splits import LeakageError as LeakageError
 from .splits import LeaveSubjectsOut as LeaveSubjectsOut
 from .splits import check_leakage as check_leakage
 from .splits import hold_out as hold_out

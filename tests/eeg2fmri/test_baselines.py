@@ -30,7 +30,8 @@ from neuroana.eeg2fmri.features import (
 )
 from neuroana.eeg2fmri.ridge import ridge
 from neuroana.eeg2fmri.scores import correlation, fisher_mean
-from neuroana.learn import BlockedGapKFold, LeakageError, LeaveSubjectsOut
+from neuroana.learn import BlockedGapKFold, LeaveSubjectsOut
+from neuroana.learn.splits import LeakageError
 
 
 CHANNELS = ("OZ", "O1", "CZ", "C3", "FZ")

@@ -10,11 +10,11 @@ from neuroana.learn import (
     BlockedGapKFold,
     ChronologicalSplit,
     CrossCondition,
-    LeakageError,
     LeaveSubjectsOut,
     check_leakage,
     hold_out,
 )
+from neuroana.learn.splits import LeakageError
 
 
 TR, LENGTH = 2.1, 16.0

@@ -45,8 +45,6 @@ def public_names(package: str) -> list[str]:
 
 def signature(name: str, obj: object) -> str:
     """Name and signature in one line, annotations without their modules."""
-    if isinstance(obj, type) and issubclass(obj, Exception):
-        return f"{name}({obj.__base__.__name__})"
     text = f"{name}{inspect.signature(obj)}"
     text = re.sub(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])", "", text)
     return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", text)

@@ -7,6 +7,8 @@ from .comparison_plots import plot_history as plot_history
 from .comparison_plots import plot_models as plot_models
 from .comparison_plots import plot_prediction as plot_prediction
 from .eeg_to_fmri import EEGToFMRI as EEGToFMRI
+from .intervals import interval_widths as interval_widths
+from .intervals import with_intervals as with_intervals
 from .kernel_models import KernelRidge as KernelRidge
 from .kernel_models import NearestNeighbour as NearestNeighbour
 from .lagged_spectral_ridge import LaggedSpectralRidge as LaggedSpectralRidge

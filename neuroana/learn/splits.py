@@ -26,15 +26,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 class LeakageError(SchemaError):
-    """Training and test share a person, samples, or the memory between them.
-
-    Examples
-    --------
-    >>> from neuroana.learn import LeakageError
-    >>> raise LeakageError("sub-01 is in training and test")
-    Traceback (most recent call last):
-    neuroana.learn.splits.LeakageError: sub-01 is in training and test
-    """
+    """Training and test share a person, samples, or the memory between them."""
 
 
 def table_of(X: Any) -> pd.DataFrame:

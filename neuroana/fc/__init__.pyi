@@ -3,6 +3,8 @@ from .core_set import CoreSet as CoreSet
 from .core_set import list_selectors as list_selectors
 from .operator_benchmark import OperatorBenchmark as OperatorBenchmark
 from .preservation import rank_preservation as rank_preservation
+from .recommending import Recommendation as Recommendation
+from .recommending import recommend as recommend
 from .registry import Op as Op
 from .registry import list_operators as list_operators
 from .registry import operator as operator

@@ -32,7 +32,7 @@ from neuroana.fc.transformer import Connectivity, bytes_of
 
 SPEED = 2e8  # operations a second that the cost model reckons with
 QUICK = {"W": {"complevel": 1}}
-GIVE_UP = 2  # recordings in a row that time out before the rest is left out
+GIVE_UP = {"timeout": 2, "oom": 2, "error": 5}  # in a row, before the rest is skipped
 COLUMNS = ("sample", "operator", "status", "message", "cpu_s", "wall_s", "peak_mb",
            "cell")  # fmt: skip
 
@@ -210,7 +210,7 @@ def run_cells(
     """Compute what is not there yet, and yield every cell as it is done.
 
     A chunk that fails is done again one recording at a time, so that one bad recording
-    costs no other; after two recordings in a row that time out the operator's others
+    costs no other; after some recordings in a row that fail alike the operator's others
     in the chunk are skipped.
     """
     queue: deque[Job] = deque()
@@ -237,7 +237,7 @@ def run_cells(
             series[first.path] = cells
             queue.append(job_of(first))
 
-    strikes: dict[str, int] = {}
+    strikes: dict[str, tuple[str, int]] = {}
     for op in ops:
         for members in chunks_of(op, samples, chunk_seconds):
             cell = cell_of(op, members, samples, folder, settings)
@@ -257,10 +257,12 @@ def run_cells(
             continue
         finish_cell(cell, samples, verdict, settings)
         yield cell
-        label = cell.op.label
-        strikes[label] = strikes.get(label, 0) + 1 if verdict.status == "timeout" else 0
-        if strikes[label] >= GIVE_UP:
-            skipped = Verdict("skipped", f"{GIVE_UP} recordings before timed out")
+        label, how = cell.op.label, verdict.status
+        before = strikes.get(label, ("", 0))
+        strikes[label] = (how, before[1] + 1 if before[0] == how else 1)
+        if strikes[label][1] >= GIVE_UP.get(how, np.inf):
+            said = f"{GIVE_UP[how]} recordings before it: {how}, {verdict.message}"
+            skipped = Verdict("skipped", said)
             for other in waiting:
                 if not is_done(other, settings):
                     finish_cell(other, samples, skipped, settings)

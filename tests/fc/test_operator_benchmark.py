@@ -137,13 +137,12 @@ def test_each_fault_gets_its_status_and_the_run_goes_on(people, faulty, tmp_path
     status = found.status_.to_pandas()
     assert (status.loc["pearson"] == "ok").all()
     assert set(status.loc["sleeps"]) == {"timeout", "skipped"}
-    assert set(status.loc["allocates"]) == {"oom"}
+    assert set(status.loc["allocates"]) == {"oom", "skipped"}
     for name in ("returns_nan", "lopsided", "raises"):
-        assert set(status.loc[name]) == {"error"}
+        assert set(status.loc[name]) == {"error", "skipped"}
     assert (status.loc["fails_on_one"] == "error").sum() == 2  # windows of one
-    assert (
-        "not today" in found.failures().set_index("operator").loc["raises", "message"]
-    )
+    said = found.failures().query("operator == 'raises'")["message"]
+    assert said.str.contains("not today").all()
     assert (found.n_left_out_, found.n_people_) == (2, 9)
     assert np.isnan(found.scores_.sel(operator="raises")).all()
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nc")}
@@ -190,7 +189,7 @@ def test_rates_that_differ_are_an_error_for_operators_of_order(people):
                      for k in range(5, 8)]]  # fmt: skip
     given = {"operators": ["pearson", "diff_corr"], "groups": "subject"}
     found = bench(**given).fit(both)
-    assert set(found.status_.sel(operator="diff_corr").values) == {"error"}
+    assert set(found.status_.sel(operator="diff_corr").values) == {"error", "skipped"}
     assert "mixed_rates='allow'" in found.failures()["message"][0]
     free = bench(**given, mixed_rates="allow").fit(both)
     assert (free.status_ == "ok").all()

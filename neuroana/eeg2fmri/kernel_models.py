@@ -46,7 +46,8 @@ class KernelRidge(ComparingRegressor):
     ----------
     bands : 'default' or dict of str to (low, high)
     gamma : float, optional
-        exp(-gamma |x - x'|^2); one over the number of features by default.
+        Of the kernel exp(-gamma d^2), d the distance of two windows; one over the
+        number of features by default.
     alphas : sequence of float, optional
         Penalties to choose from, 1e-3 to 100 by default.
     max_windows : int, default=5000

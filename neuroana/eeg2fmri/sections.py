@@ -21,6 +21,7 @@ CONTROLS = ("nearest-neighbour", "global-only", "mean", "NearestNeighbour",
             "GlobalOnly", "MeanPredictor")  # fmt: skip
 MARGIN = 0.02  # of mean R that counts as better
 MOST_ROWS = 80
+VERDICTS = ("passed", "failed", "not measured")
 PROTOCOLS = {
     "intra-scan": "blocks of every run, with gaps",
     "chronological": "the last part of every run",
@@ -145,15 +146,23 @@ def add_tables(section, table, checks, mean) -> None:
         wide = wide[columns].head(MOST_ROWS).round(3)
         rows = [[roi, *row.tolist()] for roi, row in wide.iterrows()]
         section.add_table(heading, ["region", *columns], rows)
-    rows = [
-        [r.run, r.check, round(float(r.value), 3), r.limit, r.unit, r.verdict]
-        for r in checks.itertuples()
-    ]
     section.add_table(
         "Checks before training",
-        ["run", "check", "value", "limit", "unit", "verdict"],
-        rows,
+        ["check", "worst value", "limit", "unit", "passed", "failed", "not measured"],
+        [check_row(check, part) for check, part in checks.groupby("check", sort=False)],
     )
+    failed = checks[checks["verdict"] == "failed"]
+    if len(failed):
+        rows = [[r.run, r.check, round(r.value, 3)] for r in failed.itertuples()]
+        section.add_table("Runs that fail a check", ["run", "check", "value"], rows)
+
+
+def check_row(check: str, part: pd.DataFrame) -> list:
+    """One check over all runs."""
+    known = part["value"].dropna()
+    worst = "-" if known.empty else round(float(known.loc[known.abs().idxmax()]), 3)
+    counts = [int((part["verdict"] == v).sum()) for v in VERDICTS]
+    return [check, worst, part["limit"].max(), part["unit"].iloc[0], *counts]
 
 
 def methods(predictions, models) -> str:

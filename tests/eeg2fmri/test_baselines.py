@@ -38,8 +38,8 @@ CHANNELS = ("OZ", "O1", "CZ", "C3", "FZ")
 MODELS = [
     BandPowerRidge(),
     LaggedSpectralRidge(),
-    LaggedSpectralRidge(penalty="elasticnet"),
-    LaggedSpectralRidge(penalty="sparse_group_lasso"),
+    LaggedSpectralRidge(n_lags=4, penalty="elasticnet"),
+    LaggedSpectralRidge(n_lags=4, penalty="sparse_group_lasso"),
     SpectrogramRidge(n_bins=20),
     KernelRidge(),
     KernelRidge(max_windows=10),

@@ -164,8 +164,10 @@ def run():
 ## The same recording, pySPI 2.0.2
 
 In an environment of its own (NumPy 1, Java), started by this run on the same samples;
-first call of each measure after all are set up, as its users call them. ">": stopped
-after 60 s on the clock.
+first call of each measure after all are set up, as its users call them, what it
+compiles included. ">": stopped after 60 s on the clock. Its pdc, dtf and gpdc factorise
+the cross-spectrum of all regions, ours fit an autoregression: the same quantities by
+another estimator, so these ratios are not of the same arithmetic.
 
 {bench.table(columns, pyspi_rows)}
 """

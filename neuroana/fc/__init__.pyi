@@ -1,6 +1,7 @@
 from .core_benchmark import CoreSetBenchmark as CoreSetBenchmark
 from .core_set import CoreSet as CoreSet
 from .core_set import list_selectors as list_selectors
+from .matrices import connectivity as connectivity
 from .operator_benchmark import OperatorBenchmark as OperatorBenchmark
 from .preservation import rank_preservation as rank_preservation
 from .recommending import Recommendation as Recommendation
@@ -14,4 +15,3 @@ from .simulate import simulate_prototypes as simulate_prototypes
 from .simulate import simulate_ranking as simulate_ranking
 from .tasks import Task as Task
 from .transformer import Connectivity as Connectivity
-from .transformer import connectivity as connectivity

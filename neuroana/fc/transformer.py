@@ -7,7 +7,7 @@ import xarray as xr
 
 from neuroana.core.checks import check_choice, check_number, message
 from neuroana.core.device import choose
-from neuroana.core.errors import DataWarning, NeuroanaError
+from neuroana.core.errors import DataWarning, NeuroanaError, ParameterError
 from neuroana.core.estimator import Estimator
 from neuroana.fc import preparation
 from neuroana.fc.batching import Batch, batches, bytes_of
@@ -244,8 +244,14 @@ class Connectivity(Estimator):
         self.regions_ = xr.DataArray(group.names, dims="roi", name="regions")
         learned = {}
         for op, made in self._ops():
-            if made.learn is not None and op.label not in refused:
+            if made.learn is None or op.label in refused:
+                continue
+            try:
                 learned[op.label] = self._learn(made, group.values, op)
+            except NeuroanaError as error:
+                if self.on_error == "raise":
+                    raise
+                refused[op.label] = error
         if learned:
             self.reference_ = xr.DataArray(
                 np.stack(list(learned.values())),
@@ -299,10 +305,20 @@ class Connectivity(Estimator):
         }  # fmt: skip
 
     def _run(self, ops, refused) -> Run:
+        learned = getattr(self, "reference_", None)
+        known = [] if learned is None else learned["operator"].values.tolist()
         references = {}
         for op, made in ops:
-            if made.learn is not None and op.label not in refused:
-                references[op.label] = self.reference_.sel(operator=op.label).to_numpy()
+            if made.learn is None or op.label in refused:
+                continue
+            if op.label in known:
+                references[op.label] = learned.sel(operator=op.label).to_numpy()
+            else:
+                refused[op.label] = ParameterError(
+                    message(
+                        f"operator {op.name!r}", "a reference", "none: it failed in fit"
+                    )
+                )
         return Run(
             ops,
             {op.label: self._asks_zscores(made) for op, made in ops},
@@ -354,62 +370,3 @@ def warn_of_dead_regions(plan: list[Batch], group: Group) -> None:
             DataWarning,
             stacklevel=4,
         )
-
-
-def connectivity(
-    X,
-    operator="pearson",
-    *,
-    standardize="auto",
-    detrend=None,
-    sampling_rate=None,
-    constant="mark",
-    nan="error",
-    duplicates="error",
-    per_site=False,
-    similarity=False,
-    memory_limit="2GB",
-    n_jobs=1,
-    **params,
-):
-    """Connectivity between the regions, channels or neurons of recordings.
-
-    Use it for one operator; :class:`Connectivity` computes several, and in pipelines.
-
-    Parameters
-    ----------
-    X : recording, collection, ndarray (recording, time, roi) or (time, roi), list
-        Any modality; recordings may have unequal lengths.
-    operator : str
-        A name of :func:`list_operators`.
-    standardize, detrend, sampling_rate, constant, nan, duplicates, per_site
-        As in :class:`Connectivity`, which filters to a band and cuts windows too.
-    similarity, memory_limit, n_jobs
-        As in :class:`Connectivity`.
-    **params
-        Options of the operator, for example ``band`` of a spectral one.
-
-    Returns
-    -------
-    DataArray ([recording,] [freq | lag | window,] source, target)
-        W[i, j] is from i to j.
-
-    Raises
-    ------
-    ParameterError, ShapeError, ConstantRoiError
-        If the recordings cannot be used; the message says why.
-
-    Examples
-    --------
-    >>> import neuroana as na
-    >>> x = np.random.default_rng(0).normal(size=(100, 4))
-    >>> na.fc.connectivity(x, "partial", estimator="oas").dims
-    ('source', 'target')
-    """
-    model = Connectivity(
-        Op(operator, params), standardize, detrend=detrend,
-        sampling_rate=sampling_rate, constant=constant, nan=nan,
-        duplicates=duplicates, per_site=per_site, similarity=similarity,
-        memory_limit=memory_limit, n_jobs=n_jobs,
-    )  # fmt: skip
-    return model.fit_transform(X)

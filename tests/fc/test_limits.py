@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import neuroana as na
-from neuroana.core.errors import ParameterError
+from neuroana.core.errors import DataWarning, ParameterError
 from neuroana.fc.limits import MemoryLimitError, TimeLimitError, run_limited
 
 
@@ -107,3 +107,17 @@ def test_limits_change_no_result():
     plain = na.fc.Connectivity(["pearson", "tangent"]).fit_transform(x)
     limited = na.fc.Connectivity(["pearson", "tangent"], time_limit=60.0)
     assert limited.fit_transform(x).equals(plain)
+
+
+def test_reference_that_cannot_be_learned_is_recorded():
+    x = np.random.default_rng(0).normal(size=(3, 40, 4))
+    x[1, :, 2] = 1.0
+    model = na.fc.Connectivity(["pearson", "tangent"], on_error="record")
+    with pytest.warns(DataWarning, match="never change"):
+        made = model.fit_transform(x)
+    assert np.isnan(made["tangent"]).all()
+    assert "ConstantRoiError" in str(model.messages_.sel(operator="tangent")[0].values)
+    again = model.transform(x[:1])
+    assert np.isnan(again["tangent"]).all()
+    assert "failed in fit" in str(model.messages_.sel(operator="tangent")[0].values)
+    assert np.isfinite(again["pearson"]).all()

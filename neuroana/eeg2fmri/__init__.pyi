@@ -31,6 +31,7 @@ from .statistics import lagged_correlations as lagged_correlations
 from .statistics import model_differences as model_differences
 from .statistics import other_people_statistics as other_people_statistics
 from .statistics import region_statistics as region_statistics
+from .streaming import StreamingPredictor as StreamingPredictor
 from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit
 from .triggers import audit_triggers as audit_triggers

@@ -71,7 +71,7 @@ class Cohort:
         self.samples = cut_samples(recordings, window_volumes=70)
         names = [n for n in load_operators() if n not in LEFT_OUT]
         bench = na.fc.OperatorBenchmark(
-            names, list(TASKS.values()), mixed_rates="allow", store=store, n_boot=1,
+            names, list(TASKS.values()), per_site=True, store=store, n_boot=1,
             n_null=1, random_state=0, time_limit=120.0, min_complete=1.0, n_jobs=2,
         ).fit(self.samples)  # fmt: skip
         fine = (bench.status_ == "ok").all("sample").to_numpy()

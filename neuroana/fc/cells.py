@@ -206,13 +206,14 @@ def is_done(cell: Cell, settings: Settings, *, retry_failed: bool = False) -> bo
 
 def run_cells(
     samples: Samples, ops: Sequence[Op], folder, settings: Settings, *,
-    chunk_seconds=60.0, n_jobs=1, retry_failed=False,
+    chunk_seconds=60.0, n_jobs=1, retry_failed=False, only=None,
 ) -> Iterator[Cell]:  # fmt: skip
     """Compute what is not there yet, and yield every cell as it is done.
 
     A chunk that fails is done again one recording at a time, so that one bad recording
     costs no other; after some recordings in a row that fail alike the operator's others
-    in the chunk are skipped.
+    in the chunk are skipped. `only`: labels of operators with the first sample of a
+    chunk; others are left alone.
     """
     queue: deque[Job] = deque()
     limit = bytes_of(settings.memory_limit)
@@ -241,6 +242,8 @@ def run_cells(
     strikes: dict[str, tuple[str, int]] = {}
     for op in ops:
         for members in chunks_of(op, samples, chunk_seconds):
+            if only is not None and (op.label, members[0]) not in only:
+                continue
             cell = cell_of(op, members, samples, folder, settings)
             if is_done(cell, settings, retry_failed=retry_failed):
                 yield cell

@@ -99,6 +99,7 @@ class OperatorBenchmark(Estimator):
     confounds_ : DataArray (task,)
         Score of the confounds alone.
     similarity_ : DataArray (operator, sample, sample_)
+    person_ : DataArray (sample,)
 
     Raises
     ------

@@ -46,7 +46,7 @@ from neuroana.fc.task_data import Measured  # noqa: E402
 
 RESULT = Path(__file__).parent / "results" / "fc_coreset"
 FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.5)
-N_DRAWS = {"random": 100, "selector": 20, "split": 10}
+N_DRAWS = {"random": 40, "selector": 20, "split": 8}
 N_SPLITS = 20
 TASKS = {
     "fingerprint": na.fc.Task("fingerprint"),
@@ -71,7 +71,7 @@ class Cohort:
         self.samples = cut_samples(recordings, window_volumes=70)
         names = [n for n in load_operators() if n not in LEFT_OUT]
         bench = na.fc.OperatorBenchmark(
-            names, list(TASKS.values()), mixed_rates="allow", store=store, n_boot=1,
+            names, list(TASKS.values()), per_site=True, store=store, n_boot=1,
             n_null=1, random_state=0, time_limit=120.0, min_complete=1.0, n_jobs=2,
         ).fit(self.samples)  # fmt: skip
         fine = (bench.status_ == "ok").all("sample").to_numpy()
@@ -152,42 +152,41 @@ def masks_of(cohort, selector, fraction, n_draws, matched=None):
 
 
 def make_selectors(cohort, n_seeds):
-    """Functions (fraction, draw, cheap scores) -> names, one a selector."""
-    found = {}
-    fitted = {}
+    """Functions (fraction, draw, cheap scores) -> names, one a selector.
 
-    def by_name(name, **options):
+    Selectors that look at the same training share it; every draw has its own seed.
+    """
+    trained = {}
+
+    def by_name(name, stratify=None):
         def choose(fraction, draw, cheap):
-            key = (name, draw % n_seeds if SELECTORS[name].needs == "labels" else 0,
-                   str(options))  # fmt: skip
-            if key not in fitted or name == "matched":
-                model = na.fc.CoreSet(name, fraction, random_state=key[1], device="cpu",
-                                      **options)  # fmt: skip
-                fitted[key] = model.fit(cohort.samples, cheap_scores=cheap)
-            return fitted[key].choose(fraction, draw=draw)
+            seed = draw % n_seeds if SELECTORS[name].needs == "labels" else 0
+            if seed not in trained:
+                trained[seed] = na.fc.CoreSet("random", random_state=seed, device="cpu")
+                trained[seed].fit(cohort.samples)
+            model = trained[seed].set_params(selector=name, stratify=stratify)
+            model._data.cheap_scores = cheap
+            return model.choose(fraction, draw=draw)
 
         return choose
 
-    def sclcs(strategy, **options):
+    def sclcs(strategy, stratify=None):
         def choose(fraction, draw, cheap):
-            key = ("sclcs", draw % n_seeds, str(options))
-            if key not in fitted:
-                fitted[key] = na.fc.SCLCS(
-                    fraction, strategy, epochs=100, device="cpu", random_state=key[1],
-                    **options).fit(cohort.samples)  # fmt: skip
-            fitted[key].strategy = strategy
-            return fitted[key].choose(fraction, draw=draw)
+            key = ("sclcs", draw % n_seeds)
+            if key not in trained:
+                trained[key] = na.fc.SCLCS(epochs=100, device="cpu",
+                                           random_state=key[1])  # fmt: skip
+                trained[key].fit(cohort.samples)
+            model = trained[key].set_params(strategy=strategy, stratify=stratify)
+            return model.choose(fraction, draw=draw)
 
         return choose
 
-    for name in SELECTORS:
-        if name != "matched":
-            found[name] = by_name(name)
-    found["random, by site"] = by_name("random", stratify="site")
+    found = {name: by_name(name) for name in SELECTORS}
+    found["random, by site"] = by_name("random", "site")
     found["SCLCS, lowest"] = sclcs("topk")
     found["SCLCS, dense"] = sclcs("dense")
-    found["SCLCS, lowest, by site"] = sclcs("topk", stratify="site")
-    found["matched"] = by_name("matched")
+    found["SCLCS, lowest, by site"] = sclcs("topk", "site")
     return found
 
 

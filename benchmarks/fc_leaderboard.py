@@ -33,7 +33,7 @@ TASKS = ["fingerprint",
          na.fc.Task("group", label="diagnosis", confounds=["motion"]),
          na.fc.Task("trait", column="age", confounds=["motion"])]  # fmt: skip
 SETTINGS = {"operators": "fast", "tasks": TASKS, "site": "site",
-            "mixed_rates": "allow", "n_boot": 500, "n_null": 200, "random_state": 0,
+            "per_site": True, "n_boot": 500, "n_null": 200, "random_state": 0,
             "time_limit": 60.0}  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def random_phases(recordings):
 
 
 def false_findings(store, samples, n_draws, **settings):
-    """Share of permuted data sets where some operator beats chance or a pair differs."""
+    """Share of permuted data in which an operator beats chance, or a pair differs."""
     rows = []
     for seed in range(n_draws):
         bench = na.fc.OperatorBenchmark(**{**settings, "random_state": seed},

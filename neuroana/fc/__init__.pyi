@@ -3,7 +3,15 @@ from .core_set import CoreSet as CoreSet
 from .core_set import list_selectors as list_selectors
 from .matrices import connectivity as connectivity
 from .operator_benchmark import OperatorBenchmark as OperatorBenchmark
+from .plots import plot_cost_quality as plot_cost_quality
+from .plots import plot_critical_difference as plot_critical_difference
+from .plots import plot_leaderboard as plot_leaderboard
+from .plots import plot_operator_similarity as plot_operator_similarity
+from .plots import plot_perturbation as plot_perturbation
+from .plots import plot_preservation as plot_preservation
+from .plots import plot_task_ranks as plot_task_ranks
 from .preservation import rank_preservation as rank_preservation
+from .preserving import preservation_table as preservation_table
 from .recommending import Recommendation as Recommendation
 from .recommending import recommend as recommend
 from .registry import Op as Op

@@ -170,4 +170,5 @@ def ranked(scored: xr.Dataset) -> Mapping[str, xr.DataArray]:
         "scores_boot_": scored["draws"].isel(draw=slice(1, None)).rename("scores_boot"),
         "null_": scored["null"],
         "similarity_": scored["similarity"],
+        "person_": scored["person"],
     }  # fmt: skip

@@ -43,7 +43,7 @@ class Settings:
 
     standardize: str | None = "auto"
     nan: str = "error"
-    mixed_rates: str = "error"
+    per_site: bool = False
     time_limit: float | None = 30.0
     memory_limit: int | str = "2GB"
 
@@ -114,7 +114,7 @@ def cell_of(op: Op, members: Sequence[int], samples: Samples, folder, settings) 
         "regions": [str(n) for n in samples.group.names],
         "standardize": settings.standardize,
         "nan": settings.nan,
-        "mixed_rates": settings.mixed_rates,
+        "per_site": settings.per_site,
         "all_rates": plain(sorted(samples.table["rate"].dropna().unique())),
         "version": __version__,
     }
@@ -129,13 +129,13 @@ def compute_cell(cell: Cell, samples: Samples, settings: Settings) -> xr.DataArr
     made = find(cell.op.name)
     rates = samples.table["rate"].iloc[list(cell.members)]
     known = sorted(samples.table["rate"].dropna().unique())
-    if settings.mixed_rates == "error" and made.ordered and len(known) > 1:
+    if not settings.per_site and made.ordered and len(known) > 1:
         raise ParameterError(
             message(
                 f"operator {cell.op.name!r}",
                 "one sampling rate, as the order of the samples matters",
                 f"{[round(float(r), 4) for r in known]} Hz",
-                "resample the recordings, or pass mixed_rates='allow'",
+                "resample the recordings, or pass per_site=True",
             )
         )
     parts = [
@@ -148,6 +148,7 @@ def compute_cell(cell: Cell, samples: Samples, settings: Settings) -> xr.DataArr
     ]  # fmt: skip
     model = Connectivity(
         cell.op, settings.standardize, nan=settings.nan, similarity=True,
+        per_site=settings.per_site, duplicates="allow", device="cpu",
         memory_limit=settings.memory_limit,
     )  # fmt: skip
     w = model.fit_transform(parts)
@@ -205,13 +206,14 @@ def is_done(cell: Cell, settings: Settings, *, retry_failed: bool = False) -> bo
 
 def run_cells(
     samples: Samples, ops: Sequence[Op], folder, settings: Settings, *,
-    chunk_seconds=60.0, n_jobs=1, retry_failed=False,
+    chunk_seconds=60.0, n_jobs=1, retry_failed=False, only=None,
 ) -> Iterator[Cell]:  # fmt: skip
     """Compute what is not there yet, and yield every cell as it is done.
 
     A chunk that fails is done again one recording at a time, so that one bad recording
     costs no other; after some recordings in a row that fail alike the operator's others
-    in the chunk are skipped.
+    in the chunk are skipped. `only`: labels of operators with the first sample of a
+    chunk; others are left alone.
     """
     queue: deque[Job] = deque()
     limit = bytes_of(settings.memory_limit)
@@ -240,6 +242,8 @@ def run_cells(
     strikes: dict[str, tuple[str, int]] = {}
     for op in ops:
         for members in chunks_of(op, samples, chunk_seconds):
+            if only is not None and (op.label, members[0]) not in only:
+                continue
             cell = cell_of(op, members, samples, folder, settings)
             if is_done(cell, settings, retry_failed=retry_failed):
                 yield cell

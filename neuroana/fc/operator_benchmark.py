@@ -60,8 +60,9 @@ class OperatorBenchmark(Estimator):
         Column with the site: people are drawn and labels permuted within sites, and
         site means are taken out of predictions inside the fold.
     standardize, nan : as in :class:`Connectivity`
-    mixed_rates : {'error', 'allow'}
-        For operators to which the order of samples matters.
+    per_site : bool, default=False
+        Let recordings of different rates go through operators to which the order of
+        samples matters.
     n_boot, n_null : int
         Draws of people, and permutations.
     time_limit : float or None
@@ -98,6 +99,7 @@ class OperatorBenchmark(Estimator):
     confounds_ : DataArray (task,)
         Score of the confounds alone.
     similarity_ : DataArray (operator, sample, sample_)
+    person_ : DataArray (sample,)
 
     Raises
     ------
@@ -129,7 +131,7 @@ class OperatorBenchmark(Estimator):
         site=None,
         standardize="auto",
         nan="error",
-        mixed_rates="error",
+        per_site=False,
         n_boot=1000,
         n_null=200,
         time_limit=30.0,
@@ -153,7 +155,7 @@ class OperatorBenchmark(Estimator):
         self.site = site
         self.standardize = standardize
         self.nan = nan
-        self.mixed_rates = mixed_rates
+        self.per_site = per_site
         self.n_boot = n_boot
         self.n_null = n_null
         self.time_limit = time_limit
@@ -194,14 +196,13 @@ class OperatorBenchmark(Estimator):
             return self._run(samples, ops, tasks, settings, Path(folder))
 
     def _settings(self) -> Settings:
-        check_choice("mixed_rates", self.mixed_rates, ["error", "allow"])
         check_number("n_boot", self.n_boot, minimum=1, integer=True)
         check_number("n_null", self.n_null, minimum=1, integer=True)
         check_number("min_complete", self.min_complete, minimum=0.0, maximum=1.0)
         bytes_of(self.memory_limit)
         if self.time_limit is not None:
             check_number("time_limit", self.time_limit, minimum=0.0, open_ends=True)
-        return Settings(self.standardize, self.nan, self.mixed_rates, self.time_limit,
+        return Settings(self.standardize, self.nan, self.per_site, self.time_limit,
                         self.memory_limit)  # fmt: skip
 
     def _ops(self, samples: Samples) -> list[Op]:
@@ -333,7 +334,8 @@ class OperatorBenchmark(Estimator):
 def _learner(op: Op, samples: Samples, settings: Settings):
     """W of all samples, by an operator that learned from some of them."""
     model = Connectivity(op, settings.standardize, nan=settings.nan, similarity=True,
-                         memory_limit=settings.memory_limit)  # fmt: skip
+                         duplicates="allow", memory_limit=settings.memory_limit,
+                         device="cpu")  # fmt: skip
     values = [xr.DataArray(x, dims=("time", "roi"),
                            coords={"roi": samples.group.names})
               for x in samples.values]  # fmt: skip

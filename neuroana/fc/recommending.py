@@ -111,7 +111,7 @@ def recommend(
     cost = {o.label: seconds_of(o, n_time, n_roi) for o in ops}
     cheap, dear, size = within(ops, samples, cost, seconds)
     bench = OperatorBenchmark(
-        cheap, [task], site=site, mixed_rates="allow", n_boot=n_boot, n_jobs=n_jobs,
+        cheap, [task], site=site, per_site=True, n_boot=n_boot, n_jobs=n_jobs,
         random_state=draw_seed(random_state), time_limit=max(5.0, seconds),
     )  # fmt: skip
     start = time.perf_counter()

@@ -190,8 +190,8 @@ def test_rates_that_differ_are_an_error_for_operators_of_order(people):
     given = {"operators": ["pearson", "diff_corr"], "groups": "subject"}
     found = bench(**given).fit(both)
     assert set(found.status_.sel(operator="diff_corr").values) == {"error", "skipped"}
-    assert "mixed_rates='allow'" in found.failures()["message"][0]
-    free = bench(**given, mixed_rates="allow").fit(both)
+    assert "per_site=True" in found.failures()["message"][0]
+    free = bench(**given, per_site=True).fit(both)
     assert (free.status_ == "ok").all()
 
 

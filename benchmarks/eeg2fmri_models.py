@@ -37,6 +37,7 @@ from neuroana.eeg2fmri.comparison import labelled
 CHANNELS = ("FZ", "CZ", "C3", "OZ", "O1")
 N_TRAIN, N_TEST = 14, 4
 NULLS = 2
+NETWORK = "width 32, depth 2 and 2, four scales, no pretrained weights"
 
 
 def models(seed, network):
@@ -80,38 +81,44 @@ def cells(table, name, rois):
 
 
 def run(n_seeds=5, network=True):
-    """Measure every model and write the page."""
+    """Measure every model; the page is written anew after every seed."""
     host, parts, spent = bench.machine(), [], []
     for seed in range(n_seeds):
         scores, seconds, truth = one_seed(seed, network)
         parts.append(summary(scores).assign(seed=seed))
         spent.append(seconds)
-    table, seconds = pd.concat(parts), pd.concat(spent)
+        mean = write_page(host, pd.concat(parts), pd.concat(spent), truth)
+    return mean
+
+
+def write_page(host, table, seconds, truth):
+    """The page of the seeds so far; mean R by model and region."""
     rois = [str(r) for r in truth.roi.values]
     names = list(dict.fromkeys(seconds["model"]))
-    rows = [
-        [name, *cells(table, name, rois),
-         f"{seconds.loc[seconds['model'] == name, 'seconds'].mean():.0f}"]
-        for name in names
-    ]  # fmt: skip
+    cost = seconds.groupby("model")["seconds"].mean()
+    rows = [[n, *cells(table, n, rois), f"{cost[n]:.1f}"] for n in names]
     rows.append(["ceiling", *[f"{c:.2f}" for c in truth.ceiling.values], ""])
     mean = table.groupby(["model", "roi"])["r"].mean().unstack()
-    place = mean["signflip"].drop("mean", errors="ignore").sort_values(ascending=False)
-    order = ", ".join(f"{k} {v:.2f}" for k, v in place.items())
+    place = mean["signflip"].dropna().sort_values(ascending=False)
+    order = [[k, f"{v:.2f}"] for k, v in place.items()]
     bench.write(
         "eeg2fmri_models",
         f"""# Models from EEG to BOLD on the simulator
 
 {host}. {bench.versions("torch", "lightning", "scikit-learn")}.
 
-{n_seeds} seeds, {N_TRAIN} people for training and {N_TEST} for test, 575 volumes each,
-electrodes {", ".join(CHANNELS)}. R: Fisher mean over the test runs, mean over seeds
-(standard deviation over seeds). Seconds: CPU time of fit and prediction, one thread.
+{table["seed"].nunique()} seeds, {N_TRAIN} people for training and {N_TEST} for test,
+575 volumes each, electrodes {", ".join(CHANNELS)}. R: Fisher mean over the test runs,
+mean over seeds (standard deviation over seeds). Seconds: CPU time of fit and
+prediction, one thread. The transformer has {NETWORK}.
 
 {bench.table(["model", *rois, "s"], rows)}
 
-On the sign-flipping region: {order}. Chance for one test of {N_TEST} runs has a
-standard deviation of about 0.04.
+## The sign-flipping region
+
+{bench.table(["model", "R"], order)}
+
+Chance for one test of {N_TEST} runs has a standard deviation of about 0.04.
 """,
     )
     return mean

@@ -21,6 +21,11 @@ CONTROLS = ("nearest-neighbour", "global-only", "mean", "NearestNeighbour",
             "GlobalOnly", "MeanPredictor")  # fmt: skip
 MARGIN = 0.02  # of mean R that counts as better
 MOST_ROWS = 80
+CLAIMS = {
+    "roi": "region", "r": "R", "low": "from", "high": "to", "n_volumes": "volumes",
+    "n_eff": "independent", "p_phase": "p", "p_family": "p (family-wise)",
+    "q": "q", "r_specific": "R without global", "p_specific": "p without global",
+}  # fmt: skip
 VERDICTS = ("passed", "failed", "not measured")
 PROTOCOLS = {
     "intra-scan": "blocks of every run, with gaps",
@@ -31,7 +36,9 @@ PROTOCOLS = {
 }
 
 
-def eeg2fmri_section(predictions, checks, models=(), *, title=None) -> Section:
+def eeg2fmri_section(
+    predictions, checks, models=(), *, statistics=None, title=None
+) -> Section:
     """Text, numbers, tables and figures of one comparison.
 
     Parameters
@@ -42,6 +49,8 @@ def eeg2fmri_section(predictions, checks, models=(), *, title=None) -> Section:
         From :func:`preflight`.
     models : sequence of fitted models
         For learning curves and citations.
+    statistics : DataFrame, optional
+        From :func:`region_statistics`.
     title : str, optional
     """
     scores = region_scores(predictions)
@@ -52,7 +61,9 @@ def eeg2fmri_section(predictions, checks, models=(), *, title=None) -> Section:
         title=title
         or f"BOLD of {scores['roi'].nunique()} regions from the EEG of {n_runs} runs",
         kind="eeg2fmri",
-        lead=f"{lead(mean, scores)} {verdict(checks)}",
+        lead=" ".join(
+            [lead(mean, scores), claim(mean, statistics), verdict(checks)]
+        ).replace("  ", " "),
         synthetic=bool(predictions.attrs.get("synthetic", 0)),
         numbers=numbers(predictions, scores, mean),
         methods=methods(predictions, models),
@@ -80,6 +91,8 @@ def eeg2fmri_section(predictions, checks, models=(), *, title=None) -> Section:
                 "On the validation part, which the test part never meets.",
             )
     add_tables(section, table, checks, mean)
+    if statistics is not None:
+        add_statistics(section, statistics, mean)
     return section
 
 
@@ -121,6 +134,47 @@ def lead(mean: pd.Series, scores: pd.DataFrame) -> str:
     if not scores["testable"].all():
         text += " Folds with fewer than 30 volumes are not testable."
     return text
+
+
+def claim(mean: pd.Series, statistics) -> str:
+    """In how many regions the best model is better than chance."""
+    if statistics is None or not len(mean):
+        return ""
+    own = statistics[statistics["model"] == mean.index[0]]
+    known = own["p_family"].notna()
+    n = int((own.loc[known, "p_family"] < 0.05).sum())
+    special = int((own.loc[known, "p_specific"] < 0.05).sum())
+    text = (
+        f"It beats surrogates in {n} of {len(own)} regions (family-wise 5 %), and in "
+        f"{special} once the global signal is taken out."
+    )
+    controls = own[own["control"].astype(bool) & (own["p_family"] < 0.05)]
+    if len(controls):
+        names = ", ".join(controls["roi"].astype(str))
+        text += (
+            f" It also predicts regions without neural signal ({names}): look for "
+            "arousal, movement and artefacts."
+        )
+    if not known.all():
+        text += f" Not testable: {int((~known).sum())}."
+    return text
+
+
+def add_statistics(section, statistics, mean) -> None:
+    """What can be claimed of the best model, region by region."""
+    if not len(mean):
+        return
+    own = statistics[statistics["model"] == mean.index[0]]
+    own = own.sort_values("r", ascending=False).head(MOST_ROWS)
+    rows = [
+        [value if isinstance(value, str | bool) else shown(value) for value in row]
+        for row in own[list(CLAIMS)].itertuples(index=False)
+    ]
+    section.add_table(f"What {mean.index[0]} predicts", list(CLAIMS.values()), rows)
+
+
+def shown(value: float) -> float | str:
+    return "-" if pd.isna(value) else round(float(value), 4)
 
 
 def numbers(predictions, scores, mean) -> dict:

@@ -32,6 +32,7 @@ RUN = File("EEG and BOLD of one run on one clock, NetCDF")
 RUNS = File("paired runs, NetCDF", many=True)
 FOLDS = File("positions of training and test windows of every fold, JSON")
 MODEL = File("a fitted model, NetCDF")
+STATISTICS = File("one row a model and region, with p values, tab-separated")
 PREDICTIONS = File("predictions of all models with the truth, NetCDF")
 
 
@@ -88,7 +89,14 @@ class PredictParameters(Parameters):
 
 
 class StatisticsParameters(Parameters):
-    """Nothing to choose."""
+    """How what was predicted is tested."""
+
+    controls: list[str] = Field([], description="regions without neural signal")
+    global_signal: str | None = Field(
+        None, description="region that is the global signal; null: mean of the others"
+    )
+    n_surrogates: int = Field(1000, ge=19, description="truths with random phases")
+    random_state: int = Field(0, description="seed")
 
 
 class ReportParameters(Parameters):
@@ -257,21 +265,27 @@ def predict(
     outputs={
         "predictions": PREDICTIONS,
         "scores": File("one row a model, run and region, tab-separated"),
+        "statistics": STATISTICS,
     },
     params=StatisticsParameters,
 )
 def make_statistics(
     inputs: dict[str, Any], outputs: dict[str, Path], params: StatisticsParameters
 ) -> None:
-    """Join the predictions of all models and folds, and score every region."""
+    """Join the predictions of all models and folds; score and test every region."""
     from neuroana.core.store import write_text
     from neuroana.eeg2fmri.comparison import joined
     from neuroana.eeg2fmri.scores import region_scores
+    from neuroana.eeg2fmri.statistics import region_statistics
 
     made = joined([read_netcdf(path) for path in inputs["predictions"]])
     write_netcdf(made, outputs["predictions"])
-    table = region_scores(made)
-    write_text(table.to_csv(sep="\t", index=False), outputs["scores"])
+    tables = {
+        "scores": region_scores(made),
+        "statistics": region_statistics(made, **params.model_dump()),
+    }
+    for name, table in tables.items():
+        write_text(table.to_csv(sep="\t", index=False), outputs[name])
 
 
 @pipeline_step(
@@ -279,6 +293,7 @@ def make_statistics(
     inputs={
         "checks": File("tables of the checks before training, JSON", many=True),
         "predictions": PREDICTIONS,
+        "statistics": STATISTICS,
         "models": File("fitted models of the first fold, NetCDF", many=True),
     },
     outputs={"section": File("a section of the report, JSON")},
@@ -298,5 +313,6 @@ def report(
     section = eeg2fmri_section(
         read_netcdf(inputs["predictions"]), checks.reset_index(drop=True),
         [load(path) for path in inputs["models"]], title=params.title,
+        statistics=pd.read_csv(inputs["statistics"], sep="\t", dtype={"roi": str}),
     )  # fmt: skip
     write_section(section, outputs["section"])

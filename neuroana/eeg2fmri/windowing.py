@@ -12,7 +12,7 @@ from neuroana.core.checks import message
 from neuroana.core.contract import ENTITIES, good_samples, label_of, rate_of
 from neuroana.core.errors import SchemaError, ShapeError, UnitError
 from neuroana.eeg2fmri.montages import place_of
-from neuroana.eeg2fmri.pairing import drop_empty
+from neuroana.eeg2fmri.pairing import drop_empty, pair
 from neuroana.eeg2fmri.targets import published_targets
 from neuroana.eeg2fmri.windowed_runs import RATE, WindowedRun, WindowedRuns
 from neuroana.eeg2fmri.windows import LENGTH, index_of, signal_in_volts
@@ -38,7 +38,8 @@ def as_windows(
     Parameters
     ----------
     X : DataTree, list of DataTree, ndarray (window, channel, sample), WindowedRuns
-        Runs of :func:`pair`, one of them or several; or windows in V at 200 Hz.
+        Runs of :func:`pair`, one of them or several; a tuple (EEG, BOLD) of two
+        recordings on one clock is paired here; or windows in V at 200 Hz.
     y : ndarray (window, roi) or (window,), optional
         Targets in place of those of the runs; needed for an array.
     length : float
@@ -101,9 +102,10 @@ def as_windows(
 
 def runs_of(X: Any) -> list[xr.DataTree]:
     """The paired runs in whatever was given."""
-    items = [X] if isinstance(X, xr.DataTree) else list(X)
+    items = [X] if isinstance(X, xr.DataTree) or is_couple(X) else list(X)
     trees = []
     for item in items:
+        item = pair(*item) if is_couple(item) else item
         if not isinstance(item, xr.DataTree):
             raise SchemaError(
                 message(
@@ -120,6 +122,15 @@ def runs_of(X: Any) -> list[xr.DataTree]:
     if not trees:
         raise SchemaError(message("X", "a run with /eeg and /bold", "none"))
     return trees
+
+
+def is_couple(item: Any) -> bool:
+    """Whether something is the EEG and the BOLD of one run, not yet paired."""
+    return (
+        isinstance(item, tuple)
+        and len(item) == 2
+        and all(isinstance(part, xr.Dataset) for part in item)
+    )
 
 
 def shared_channels(trees: Sequence[xr.DataTree]) -> tuple[str, ...]:

@@ -272,3 +272,21 @@ def test_impossible_arguments_are_named(few):
             model.fit(few[:1])
     with pytest.raises(SchemaError, match="OZ"):
         AlphaRegressor().fit(as_windows(few[0]).with_channels(["CZ", "C3", "FZ"]))
+
+
+def test_a_course_is_not_that_of_another_person(many):
+    train, test, _ = many
+    p = BandPowerRidge().fit(train).predict(test)
+    runs = dict(test.by_run())
+    r = [correlation(p[runs[a]], test.y[runs[b]]) for a in runs for b in runs if a != b]
+    assert np.abs(np.mean(r, axis=0)).max() < 0.1
+
+
+def test_eeg_that_comes_a_minute_late_says_nothing(many):
+    train, test, _ = many
+    model = BandPowerRidge().fit(train)
+    shifted = test._with(starts=test.starts + 60 * 200)
+    shifted = shifted[shifted.starts + 3200 < 575 * 420]
+    p, truth = model.predict(shifted), shifted.y
+    r = [correlation(p[at], truth[at]) for _, at in shifted.by_run()]
+    assert np.abs(np.mean(r, axis=0)).max() < 0.2

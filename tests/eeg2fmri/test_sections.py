@@ -6,7 +6,7 @@ import pytest
 
 from neuroana.eeg2fmri.comparison_plots import plot_models
 from neuroana.eeg2fmri.scores import summary
-from neuroana.eeg2fmri.sections import add_tables, lead, mean_r
+from neuroana.eeg2fmri.sections import add_tables, claim, lead, mean_r
 from neuroana.plot.sections import Section
 
 
@@ -73,3 +73,19 @@ def test_a_dot_a_run_and_a_bar_a_mean():
     ax = plot_models(table)
     bars = [line for line in ax.lines if line.get_linewidth() == 2.5]
     assert [round(line.get_ydata()[0], 6) for line in bars] == [0.3, 0.3]
+
+
+def test_the_claim_counts_regions_and_names_controls():
+    table = scores(neurobolt=0.3)
+    found = pd.DataFrame(
+        {
+            "model": "neurobolt", "roi": ["a", "vein", "c"],
+            "p_family": [0.01, 0.01, np.nan],
+            "p_specific": [0.2, 0.01, np.nan], "control": [False, True, False],
+        }
+    )  # fmt: skip
+    text = claim(mean_r(table), found)
+    assert "2 of 3 regions" in text
+    assert "in 1 once" in text
+    assert "(vein)" in text
+    assert "Not testable: 1." in text

@@ -63,8 +63,10 @@ def test_steps_lead_from_recordings_to_a_section(study):
     run(
         "eeg2fmri.statistics",
         {"predictions": made},
-        {"predictions": folder / "all.nc", "scores": folder / "scores.tsv"},
-    )
+        {"predictions": folder / "all.nc", "scores": folder / "scores.tsv",
+         "statistics": folder / "statistics.tsv"},
+        {"n_surrogates": 99, "controls": ["mu"]},
+    )  # fmt: skip
     predictions = read_netcdf(folder / "all.nc")
     assert predictions.model.values.tolist() == list(MODELS)
     assert predictions.sizes["volume"] == 3 * 92
@@ -74,14 +76,16 @@ def test_steps_lead_from_recordings_to_a_section(study):
     run(
         "eeg2fmri.report",
         {"checks": [f.with_suffix(".json") for f in files],
-         "predictions": folder / "all.nc", "models": models},
+         "predictions": folder / "all.nc", "models": models,
+         "statistics": folder / "statistics.tsv"},
         {"section": folder / "section.json"},
     )  # fmt: skip
     section = read_json(folder / "section.json")
     assert section["synthetic"]
     assert "mean R" in section["lead"]
     assert {f["title"] for f in section["figures"]} > {"Models by region"}
-    assert len(section["tables"]) == 3
+    assert "family-wise" in section["lead"]
+    assert len(section["tables"]) == 4
     assert any("NeuroBOLT" in entry for entry in section["citations"])
 
 

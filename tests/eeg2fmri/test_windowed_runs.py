@@ -164,3 +164,11 @@ def test_simulated_runs_are_windows_of_every_person():
     runs, _ = simulate_eeg_fmri(2, 2, n_volumes=50, channels=["OZ"], random_state=0)
     windows = as_windows(runs)
     assert windows.table.groupby(["subject", "run"]).size().tolist() == [42] * 4
+
+
+def test_a_couple_of_recordings_is_paired_on_the_way():
+    run = run_of()
+    couple = (run["eeg"].to_dataset(), run["bold"].to_dataset())
+    assert len(as_windows(couple)) == len(as_windows([couple])) == 42
+    with pytest.raises(SchemaError, match="subject"):
+        as_windows((couple[0], couple[1].assign_attrs(subject="7")))

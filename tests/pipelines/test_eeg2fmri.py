@@ -29,6 +29,7 @@ def study(folder, n_runs=2, n_volumes=100):
             write_netcdf(ds, folder / "data" / f"{name}_{kind}.nc")
     return {
         "pattern": "data/*.nc",
+        "statistics": {"n_surrogates": 99},
         "split": {"protocol": "inter-subject", "n_splits": 2},
         "train": {
             "models": MODELS, "epochs": 1, "size": "small",
@@ -48,7 +49,7 @@ def results_of(folder):
 def test_default_config_is_complete_yaml():
     config = yaml.safe_load(default_config("eeg2fmri"))
     assert config["split"]["protocol"] == "intra-scan"
-    assert {"read", "prepare", "pair", "split", "train"} <= set(config)
+    assert {"read", "prepare", "pair", "split", "train", "statistics"} <= set(config)
 
 
 def test_a_misspelt_parameter_is_named():

@@ -88,10 +88,13 @@ rule statistics:
     output:
         predictions=f"{RESULTS}/predictions.nc",
         scores=f"{RESULTS}/scores.tsv",
+        statistics=f"{RESULTS}/statistics.tsv",
     log:
         f"{RESULTS}/logs/statistics.log",
     params:
         files=lambda wildcards, input: as_inputs("predictions", input),
+        options=options("statistics"),
     shell:
         STEP + " eeg2fmri.statistics {params.files} --output predictions={output.predictions:q}"
-        " --output scores={output.scores:q} 2> {log:q}"
+        " --output scores={output.scores:q} --output statistics={output.statistics:q}"
+        " --params {params.options:q} 2> {log:q}"

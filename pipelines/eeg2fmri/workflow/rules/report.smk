@@ -6,6 +6,7 @@ rule describe:
         "Draw models and courses"
     input:
         predictions=f"{RESULTS}/predictions.nc",
+        statistics=f"{RESULTS}/statistics.tsv",
         checks=expand(f"{RESULTS}/checks/{{run}}.json", run=RUNS),
         models=expand(f"{RESULTS}/models/{{model}}/fold-0.nc", model=MODELS),
     output:
@@ -17,6 +18,7 @@ rule describe:
         models=lambda wildcards, input: as_inputs("models", input.models),
     shell:
         STEP + " eeg2fmri.report --input predictions={input.predictions:q} {params.checks}"
+        " --input statistics={input.statistics:q}"
         " {params.models} --output section={output:q} 2> {log:q}"
 
 

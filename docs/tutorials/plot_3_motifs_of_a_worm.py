@@ -70,35 +70,15 @@ figure = plot_restarts(motifs).figure
 figure
 
 # %%
-# Is it more than chance?
-# -----------------------
-# Explained variance means nothing by itself: rectified noise is explained as well. The
-# same chain runs on recordings whose neurons were shifted in time against each other.
-
-from neuroana.connectome import null_test, plot_null
-
-
-result = null_test(
-    recording, n=9, affinity=affinity, factorization=motifs, random_state=0
-)
-print(f"p = {float(result.p_value):.2f}; of single motifs:")
-print(result.p_component.to_series())
-
-# %%
-figure = plot_null(result).figure
-figure
-
-# %%
 # Communities
 # -----------
-# The graph of a motif is partitioned by the shortest description of its weights. A
-# split counts only where it saves more than on graphs with permuted weights, and
+# The graph of a motif is partitioned by the shortest description of its weights, and
 # Leiden's groups stand beside it.
 
 from neuroana.connectome import MotifCommunities, plot_graph
 
 
-communities = MotifCommunities(random_state=0, n_null=9).fit(motifs)
+communities = MotifCommunities(random_state=0).fit(motifs)
 best = str(motifs.score_.sel(component=["0", "1", "2", "3", "4"]).idxmax().item())
 table = communities.membership(best)
 print(table[table.group >= 0].head(12))
@@ -109,6 +89,32 @@ figure
 
 # %%
 figure = plot_graph(motifs, best, communities=communities, marked=marked).figure
+figure
+
+# %%
+# Is it more than chance?
+# -----------------------
+# Explained variance means nothing by itself: rectified noise is explained as well, and
+# its motifs fall into groups as well. The same chain runs on recordings whose neurons
+# were shifted in time against each other. Each motif, and each partition, is compared
+# with the largest of every surrogate.
+
+from neuroana.connectome import null_test, plot_null
+
+
+result = null_test(
+    recording, n=9, affinity=affinity, factorization=motifs, communities=communities,
+    random_state=0,
+)  # fmt: skip
+print(f"p = {float(result.p_value):.2f}; of single motifs and of their communities:")
+print(result[["p_component", "p_split"]].to_dataframe())
+
+# %%
+figure = plot_null(result).figure
+figure
+
+# %%
+figure = plot_null(result, "communities").figure
 figure
 
 # %%

@@ -27,6 +27,7 @@ say nothing.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import lgamma, log, pi
 
 import numpy as np
@@ -73,22 +74,22 @@ class Graph:
     edges: bool = True
     design_effect: float = 1.0
 
-    @property
+    @cached_property
     def n_nodes(self) -> int:
         """N."""
         return self.stats.shape[1]
 
-    @property
+    @cached_property
     def n_edges(self) -> int:
         """E."""
         return int(self.stats[0].sum() / 2 + 0.5)
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Sum of all weights."""
         return float(self.stats[1].sum() / 2)
 
-    @property
+    @cached_property
     def prior(self) -> tuple[float, float]:
         """mu0 and b0 of the prior: mean of the log weights and half their variance."""
         n = max(self.n_edges, 1)
@@ -96,13 +97,13 @@ class Graph:
         spread = max(float(self.stats[3].sum() / 2 / n) - mean**2, 0.0)
         return mean, max(spread / 2, 1e-12)
 
-    @property
+    @cached_property
     def least(self) -> float:
         """Weight below which a block pair is not described (exponential)."""
         some = self.stats[1][self.stats[0] > 0]
         return float(some.min() / 10) if len(some) else 0.0
 
-    @property
+    @cached_property
     def constant(self) -> float:
         """What no partition changes."""
         edge = self.stats[0] > 0

@@ -338,6 +338,13 @@ class MotifCommunities(Estimator):
         for array in (self.dl_, self.dl_one_block_, self.gap_):
             array.attrs["units"] = "nat"
 
+    def _model_of(self, r):
+        """The law of the weights and the design effect that a motif was given."""
+        family = str(self.family_.values[r])
+        if family not in FAMILIES:
+            return {}
+        return {"weight": family, "design_effect": float(self.design_effect_[r])}
+
     def _consensus(self, restarts, options, names, components):
         """Co-assignment over restarts, and who is not sure of their group."""
         if restarts is None or len(restarts) < 2 or self.n_consensus < 2:
@@ -350,7 +357,8 @@ class MotifCommunities(Estimator):
                 for r, weights in enumerate(folded(factors)):
                     at = np.flatnonzero(observed(weights))
                     inner = np.nan_to_num(weights[np.ix_(at, at)])
-                    part = partition(inner, quick, branch_seed(self.seed_, r, s))
+                    own = quick._replace(**self._model_of(r))
+                    part = partition(inner, own, branch_seed(self.seed_, r, s))
                     labels = part.levels[0]
                     same = np.equal.outer(labels, labels) & (labels >= 0)[:, None]
                     consensus[r][np.ix_(at, at)] += same / len(chosen)

@@ -28,7 +28,8 @@ def study(folder, n_people=6):
             for r in recordings
         },
         "read": {"modality": "fmri",
-                 "options": {"sampling_rate": 0.5, "variable": "x"}},
+                 "options": {"sampling_rate": 0.5, "variable": "x",
+                             "dims": ["time", "roi"]}},
         "benchmark": {"operators": ["pearson", "partial", "noise"], "n_boot": 20,
                       "n_null": 19},
         "coreset": {"fraction": 0.5},

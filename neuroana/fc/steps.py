@@ -179,7 +179,7 @@ def compute(
 @pipeline_step(
     "fc.score",
     inputs={"plan": PLAN, "recordings": RECORDINGS,
-            "rows": File("status and cost of every job, TSV", many=True, optional=True)},
+            "rows": File("status and cost by job, TSV", many=True, optional=True)},
     outputs={"scores": SCORES, "table": File("the leaderboard, TSV")},
     params=ScoreParameters,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from neuroana.workflow import default_config, read_config
 pytestmark = pytest.mark.timeout(600)
 
 
-def study(folder, n_people=6):
+def study(folder, n_people=4):
     (folder / "data").mkdir(parents=True, exist_ok=True)
     recordings, _ = na.fc.simulate_people(n_people, n_roi=4, n_samples=80,
                                           random_state=0)  # fmt: skip

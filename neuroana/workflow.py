@@ -98,7 +98,7 @@ def pipelines() -> dict[str, str]:
     Examples
     --------
     >>> list(pipelines())
-    ['connectome', 'eeg2fmri', 'switching']
+    ['connectome', 'eeg2fmri', 'fc', 'switching']
     """
     found = sorted(pipelines_folder().glob("*/pipeline.yaml"))
     return {path.parent.name: _description(path.parent.name)["about"] for path in found}

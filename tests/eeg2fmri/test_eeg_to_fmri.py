@@ -19,7 +19,6 @@ from neuroana.eeg2fmri import (
     as_windows,
     simulate_eeg_fmri,
 )
-from neuroana.eeg2fmri.scores import correlation
 from neuroana.learn import LaBraMConfig, LaBraMEncoder, parameter_groups
 
 
@@ -258,15 +257,3 @@ def test_published_parameter_groups():
     assert groups[-1]["lr"] == 3e-4
     with pytest.raises(ParameterError):
         tiny(freeze="some")._groups(network)
-
-
-def test_eight_windows_can_be_learned_by_heart(runs):
-    windows = as_windows(runs[0])[::6][:8]
-    y = np.random.default_rng(0).standard_normal((8, 2))
-    windows = as_windows(windows, y)
-    windows = windows[[0, 1, 2, 3, 4, 5, 6, 7] * 2]
-    model = tiny(
-        dim=32, epochs=150, batch_size=16, dropout=0.0, drop_path=0.0, lr=3e-3,
-        validation_share=0.0, weight_decay=0.0, warmup_epochs=5,
-    ).fit(windows)  # fmt: skip
-    assert correlation(model.predict(windows), windows.y).min() > 0.99

@@ -12,6 +12,7 @@ from sklearn.base import clone
 import neuroana as na
 from neuroana.core.errors import ParameterError, SchemaError
 from neuroana.eeg2fmri import (
+    CompactEnvelopeNet,
     EEGToFMRI,
     NeuroBOLT,
     NeuroBOLTConfig,
@@ -74,7 +75,12 @@ def test_saved_model_predicts_the_same_bits(fitted, runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "model", [tiny(epochs=3), SpectralConvNet(epochs=3, random_state=0)]
+    "model",
+    [
+        tiny(epochs=3),
+        SpectralConvNet(epochs=3, random_state=0),
+        CompactEnvelopeNet(2, epochs=3, batch_size=32, random_state=0),
+    ],
 )
 def test_a_killed_fit_goes_on_to_identical_weights(model, runs, tmp_path, monkeypatch):
     whole = clone(model).fit(runs[0], validation=runs[1])
@@ -96,6 +102,9 @@ def test_a_killed_fit_goes_on_to_identical_weights(model, runs, tmp_path, monkey
     again = kept.fit(runs[0], validation=runs[1])
     assert same_weights(again, whole)
     assert again.history_.equals(whole.history_)
+    saved = na.load(again.set_params(checkpoint=None).save(tmp_path / "model.nc"))
+    assert saved.predict(runs[2]).equals(whole.predict(runs[2]))
+    kept.set_params(checkpoint=tmp_path / "training.ckpt")
     with pytest.raises(ParameterError, match="data and settings"):
         kept.fit(runs[2], validation=runs[1])
 

@@ -1,6 +1,7 @@
 from .band_power_ridge import AlphaRegressor as AlphaRegressor
 from .band_power_ridge import BandPowerRidge as BandPowerRidge
 from .band_power_ridge import GlobalOnly as GlobalOnly
+from .compact_envelope_net import CompactEnvelopeNet as CompactEnvelopeNet
 from .comparison import compare_models as compare_models
 from .comparison import default_models as default_models
 from .comparison_plots import plot_history as plot_history

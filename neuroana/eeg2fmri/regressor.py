@@ -79,6 +79,10 @@ class WindowRegressor(RegressorMixin, Estimator):
         if validation is not None:
             held = as_windows(validation, paper_mode=self.paper_mode)
             held = held[np.isfinite(held.y).any(axis=1)]
+            if not len(held):
+                raise SchemaError(
+                    message("validation", "windows with a target", "none")
+                )
             self._check_regions(held, windows.rois)
             self.leaky_ |= self._touch(windows, held)
         else:
@@ -129,6 +133,7 @@ class WindowRegressor(RegressorMixin, Estimator):
     def _predict_windows(self, windows: WindowedRuns) -> np.ndarray:
         if windows.rois:
             self._check_regions(windows, tuple(self.rois_.values))
+            self._check_atlas(windows)
         return self._scale().undo(self._predict(self._aligned(windows)))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -197,6 +202,15 @@ class WindowRegressor(RegressorMixin, Estimator):
     def _check_regions(self, windows: WindowedRuns, rois: Sequence[str]) -> None:
         if tuple(windows.rois) != tuple(rois):
             raise SchemaError(first_difference("X", rois, windows.rois))
+
+    def _check_atlas(self, windows: WindowedRuns) -> None:
+        if windows.atlas and self.atlas_ and windows.atlas != self.atlas_:
+            raise SchemaError(
+                message(
+                    "X", f"regions of the atlas {self.atlas_}", windows.atlas,
+                    "predict with the model of that atlas",
+                )
+            )  # fmt: skip
 
     def _by_roi(self, values: np.ndarray, name: str | None = None) -> xr.DataArray:
         return xr.DataArray(

@@ -83,23 +83,20 @@ class Settings:
     gradient_uv: float
     pulse_uv: float
 
-    def __getitem__(self, name):
-        return getattr(self, name)
-
     def __post_init__(self):
         check_number("n_volumes", self.n_volumes, minimum=10, integer=True)
         for name in ("mixed_regions", "null_regions"):
-            check_number(name, self[name], minimum=0, integer=True)
+            check_number(name, getattr(self, name), minimum=0, integer=True)
         check_number("tr", self.tr, minimum=STEP)
         check_number("sampling_rate", self.sampling_rate, minimum=100.0)
         check_number("tau_scale", self.tau_scale, minimum=0.0, open_ends=True)
         for name in SHARES:
-            check_number(name, self[name], minimum=0.0, maximum=1.0)
+            check_number(name, getattr(self, name), minimum=0.0, maximum=1.0)
         for name in (
             "hrf_delay_sd", "hrf_scale_sd", "neural_gain", "vigilance_gain",
             "confound_gain", "task_gain", "gradient_uv", "pulse_uv",
         ):  # fmt: skip
-            check_number(name, self[name], minimum=0.0)
+            check_number(name, getattr(self, name), minimum=0.0)
         if self.task_period is not None:
             check_number("task_period", self.task_period, minimum=2.0)
         if self.neural_gain + self.vigilance_gain + self.confound_gain == 0:
@@ -220,7 +217,7 @@ def simulate_eeg_fmri(
     runs, delays, stretches = [], [], []
     for subject, session in np.ndindex(n_subjects, n_sessions):
         path = (subject,) if session == 0 else (subject, session)
-        mixing = leadfield(settings["channels"], branch(seed, 0, *path))
+        mixing = leadfield(settings.channels, branch(seed, 0, *path))
         if swap_electrodes and session:
             mixing[[0, 1]] = mixing[[1, 0]]
         for number in range(n_runs):
@@ -246,47 +243,47 @@ def draw_responses(rng, delay_sd, scale_sd):
 
 def simulate_run(rng, mixing, delay, stretch, settings):
     """EEG (samples, channels) in V, BOLD and its clean course (volumes, regions)."""
-    n_latent = round((LEAD_IN + settings["n_volumes"] * settings["tr"]) / STEP) + 1
+    n_latent = round((LEAD_IN + settings.n_volumes * settings.tr) / STEP) + 1
     logs = {
-        name: SPREAD * autoregression(rng, n_latent, source.tau * settings["tau_scale"])
+        name: SPREAD * autoregression(rng, n_latent, source.tau * settings.tau_scale)
         for name, source in SOURCES.items()
     }
     vigilance = autoregression(rng, n_latent, TAU_VIGILANCE)
     heart = autoregression(rng, n_latent, TAU_HEART)
     events = []
-    if settings["task_period"]:
+    if settings.task_period:
         on, blocks = task_blocks(n_latent, settings)
         events.append(blocks)
         for name in ("alpha", "mu"):
-            logs[name] = logs[name] - SPREAD * settings["task_gain"] * on
+            logs[name] = logs[name] - SPREAD * settings.task_gain * on
     amplitudes = {
-        name: a + SPREAD * settings["vigilance_gain"] * vigilance * (name in AROUSED)
+        name: a + SPREAD * settings.vigilance_gain * vigilance * (name in AROUSED)
         for name, a in logs.items()
     }
     eeg = mix_sources(rng, mixing, amplitudes, settings)
-    pulse = CONFOUND * settings["confound_gain"] + settings["pulse_uv"]
+    pulse = CONFOUND * settings.confound_gain + settings.pulse_uv
     if pulse:
         eeg += pulse * pulse_artefact(heart, len(mixing), settings)
         beats = heart_beats(heart, settings)
         events.append(pd.DataFrame({"onset": beats, "trial_type": "Pulse Artifact"}))
-    if settings["gradient_uv"]:
-        eeg += settings["gradient_uv"] * gradient_residue(rng, len(mixing), settings)
+    if settings.gradient_uv:
+        eeg += settings.gradient_uv * gradient_residue(rng, len(mixing), settings)
     drives = neural_drives(logs)
-    common = settings["global_gain"]
+    common = settings.global_gain
     drives = (1 - common) * drives + common * drives.mean(axis=0)
-    clean = np.empty((settings["n_volumes"], len(DELAYS)))
+    clean = np.empty((settings.n_volumes, len(DELAYS)))
     hidden = autoregression(rng, n_latent, 10.0)
     for r, u in enumerate(drives):
         kernel = response(
             np.arange(0.0, LENGTH, STEP), delay=delay[r], stretch=stretch[r]
         )
         parts = (
-            (settings["neural_gain"], u),
-            (settings["vigilance_gain"], -vigilance),
-            (settings["confound_gain"], heart),
+            (settings.neural_gain, u),
+            (settings.vigilance_gain, -vigilance),
+            (settings.confound_gain, heart),
         )
         seen = sum(w * at_volumes(v, kernel, settings) for w, v in parts if w)
-        share = settings["hidden_share"]
+        share = settings.hidden_share
         unseen = at_volumes(hidden, kernel, settings)
         clean[:, r] = standard(
             np.sqrt(1 - share) * standard(seen) + np.sqrt(share) * unseen
@@ -299,10 +296,10 @@ def simulate_run(rng, mixing, delay, stretch, settings):
 
 def task_blocks(n_latent, settings):
     """Task on (1) or off (0) on the latent grid, and its blocks as events."""
-    period = settings["task_period"]
+    period = settings.task_period
     moment = np.arange(n_latent) * STEP - LEAD_IN
     on = (np.floor(2 * moment / period) % 2 == 1) & (moment >= 0)
-    onsets = np.arange(period / 2, settings["n_volumes"] * settings["tr"], period)
+    onsets = np.arange(period / 2, settings.n_volumes * settings.tr, period)
     events = pd.DataFrame(
         {"onset": onsets, "duration": period / 2, "trial_type": "task"}
     )
@@ -313,9 +310,7 @@ def mixtures(settings):
     """Weights (drive, mixed region): neighbours on a ring share their drives."""
     n_drives = len(DELAYS)
     place = (
-        n_drives
-        * np.arange(settings["mixed_regions"])
-        / max(settings["mixed_regions"], 1)
+        n_drives * np.arange(settings.mixed_regions) / max(settings.mixed_regions, 1)
     )
     apart = np.abs(np.arange(n_drives)[:, None] - place)
     apart = np.minimum(apart, n_drives - apart)
@@ -341,7 +336,7 @@ def at_volumes(drive, kernel, settings):
     from scipy.signal import fftconvolve
 
     course = fftconvolve(drive, kernel)[: len(drive)] * STEP
-    times = LEAD_IN + np.arange(settings["n_volumes"]) * settings["tr"]
+    times = LEAD_IN + np.arange(settings.n_volumes) * settings.tr
     return standard(np.interp(times, np.arange(len(drive)) * STEP, course))
 
 
@@ -349,7 +344,7 @@ def add_noise(rng, clean, settings):
     """Y: the clean courses under autocorrelated noise; null regions behind them."""
     n = len(clean)
     tau = -1.0 / np.log(AR_NOISE)  # volumes
-    n_null, common = settings["null_regions"], settings["noise_global"]
+    n_null, common = settings.null_regions, settings.noise_global
     shared = standard(autoregression(rng, n, tau, step=1.0))
     noise = np.stack(
         [
@@ -360,31 +355,31 @@ def add_noise(rng, clean, settings):
         axis=1,
     )
     signal = np.pad(clean, ((0, 0), (0, n_null)))
-    share = np.where(np.arange(noise.shape[1]) < clean.shape[1], settings["rho"], 0.0)
+    share = np.where(np.arange(noise.shape[1]) < clean.shape[1], settings.rho, 0.0)
     return np.sqrt(share) * signal + np.sqrt(1 - share) * noise
 
 
 def region_names(settings):
-    mixed = [f"mixed{i + 1}" for i in range(settings["mixed_regions"])]
-    return [*DELAYS, *mixed, *(f"null{i + 1}" for i in range(settings["null_regions"]))]
+    mixed = [f"mixed{i + 1}" for i in range(settings.mixed_regions)]
+    return [*DELAYS, *mixed, *(f"null{i + 1}" for i in range(settings.null_regions))]
 
 
 def label_run(eeg, bold, clean, events, settings, about):
     """One run as a DataTree of two recordings on one clock."""
-    task = "task" if settings["task_period"] else "rest"
+    task = "task" if settings.task_period else "rest"
     attrs = {**about, "task": task, "synthetic": 1}
     names = region_names(settings)
-    rate, tr = settings["sampling_rate"], settings["tr"]
+    rate, tr = settings.sampling_rate, settings.tr
     volumes = from_array(
         bold, "fmri", time=clock(len(bold), 1 / tr), names=names, units="zscore",
         dim="roi", attrs=attrs,
     )  # fmt: skip
-    padded = np.pad(clean, ((0, 0), (0, settings["null_regions"])))
+    padded = np.pad(clean, ((0, 0), (0, settings.null_regions)))
     return xr.DataTree.from_dict(
         {
             "/eeg": from_array(
                 eeg.astype(np.float32), "eeg", sampling_rate=rate, units="V",
-                names=settings["channels"], attrs=attrs, events=events,
+                names=settings.channels, attrs=attrs, events=events,
             ),
             "/bold": volumes.assign(clean=(("time", "roi"), padded)),
         }
@@ -394,9 +389,9 @@ def label_run(eeg, bold, clean, events, settings, about):
 def truth_of(settings, delays, stretches):
     """What the models should find, by region."""
     names = region_names(settings)
-    n_null = settings["null_regions"]
+    n_null = settings.null_regions
     null = np.arange(len(names)) >= len(names) - n_null
-    ceiling = np.sqrt(settings["rho"] * (1 - settings["hidden_share"]))
+    ceiling = np.sqrt(settings.rho * (1 - settings.hidden_share))
     weights = np.concatenate([np.eye(len(DELAYS)), mixtures(settings).T])
     leading = [SOURCES[LEADING[k]] for k in np.abs(weights).argmax(axis=1)]
     bands = [[s.low, s.high] for s in leading] + [[np.nan, np.nan]] * n_null

@@ -69,8 +69,8 @@ def mix_sources(rng, mixing, amplitudes, settings):
     """EEG in microvolt: sources through the lead field, pink and white noise."""
     from scipy.signal import butter, sosfiltfilt
 
-    rate = settings["sampling_rate"]
-    n = round(settings["n_volumes"] * settings["tr"] * rate)
+    rate = settings.sampling_rate
+    n = round(settings.n_volumes * settings.tr * rate)
     times = LEAD_IN + np.arange(n) / rate
     grid = np.arange(len(next(iter(amplitudes.values())))) * STEP
     eeg = 6.0 * pink(rng, n, len(mixing)) + 2.0 * rng.standard_normal((n, len(mixing)))
@@ -99,8 +99,8 @@ def pink(rng, n, n_channels):
 
 def heart_phase(heart, settings):
     """Phase of the heart in cycles at the samples of the EEG, and its tone there."""
-    rate = settings["sampling_rate"]
-    n = round(settings["n_volumes"] * settings["tr"] * rate)
+    rate = settings.sampling_rate
+    n = round(settings.n_volumes * settings.tr * rate)
     times = LEAD_IN + np.arange(n) / rate
     tone = np.interp(times, np.arange(len(heart)) * STEP, heart)
     return np.cumsum(1.1 + 0.1 * tone) / rate, tone
@@ -117,13 +117,13 @@ def pulse_artefact(heart, n_channels, settings):
 def heart_beats(heart, settings):
     """Seconds of the heart beats on the clock of the EEG."""
     cycles, _ = heart_phase(heart, settings)
-    return np.flatnonzero(np.diff(np.floor(cycles)) > 0) / settings["sampling_rate"]
+    return np.flatnonzero(np.diff(np.floor(cycles)) > 0) / settings.sampling_rate
 
 
 def gradient_residue(rng, n_channels, settings):
     """What is left of the gradients at unit size: one template a volume, jittered."""
-    rate, tr = settings["sampling_rate"], settings["tr"]
-    n = round(settings["n_volumes"] * tr * rate)
+    rate, tr = settings.sampling_rate, settings.tr
+    n = round(settings.n_volumes * tr * rate)
     moment = np.arange(n) / rate
     volume = np.floor(moment / tr).astype(int)
     within = moment - volume * tr

@@ -23,6 +23,7 @@ Model = Literal[
     "kernel-ridge",
     "nearest-neighbour",
     "convolutional-net",
+    "envelope-net",
     "occipital-alpha",
     "global-only",
     "mean",
@@ -217,6 +218,7 @@ def train(
 
 def make_model(params: TrainParameters):
     """The estimator that the parameters name."""
+    from neuroana.eeg2fmri.compact_envelope_net import CompactEnvelopeNet
     from neuroana.eeg2fmri.comparison import default_models
     from neuroana.eeg2fmri.eeg_to_fmri import EEGToFMRI
 
@@ -225,6 +227,8 @@ def make_model(params: TrainParameters):
         options = {"random_state": params.random_state, **params.options}
         small = params.size == "small"
         model: Any = EEGToFMRI.small(**options) if small else EEGToFMRI(**options)
+    elif name == "envelope-net":
+        model = CompactEnvelopeNet(random_state=params.random_state)
     else:
         named = default_models(random_state=params.random_state)
         model = {k.replace(" ", "-"): v for k, v in named.items()}[name]

@@ -237,6 +237,13 @@ def test_other_regions_are_refused_with_the_first_difference(few):
     run = xr.DataTree.from_dict({"/eeg": few[2]["eeg"].to_dataset(), "/bold": bold})
     with pytest.raises(SchemaError, match=r"\['difference'\] at 1"):
         model.predict(run)
+    of_atlas = [r.copy() for r in few]
+    for r, atlas in zip(of_atlas, ("one.nii", "one.nii", "two.nii")):
+        r["bold"].attrs["atlas"] = atlas
+    model = BandPowerRidge().fit(of_atlas[:2])
+    with pytest.raises(SchemaError, match=r"atlas one\.nii"):
+        model.predict(of_atlas[2])
+    assert model.predict(few[2]).sizes["roi"] == 4
 
 
 def test_eeg_alone_is_predicted_at_given_times(few):

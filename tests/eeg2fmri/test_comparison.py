@@ -92,7 +92,8 @@ def test_the_default_models_share_one_table(windows):
     models = default_models()
     models["convolutional net"].set_params(epochs=2)
     models["network"] = EEGToFMRI.small(dim=16, depth=1, epochs=1, random_state=0)
-    made = compare_models(windows, models, protocol="chronological")
+    few = windows[windows.run < 4]
+    made = compare_models(few, models, protocol="chronological")
     assert made.sizes["model"] == 10
     assert np.isfinite(made.prediction).all()
     scores = region_scores(made)

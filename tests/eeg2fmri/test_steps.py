@@ -140,3 +140,15 @@ def test_a_killed_network_goes_on_from_its_checkpoint(study, tmp_path, monkeypat
     run("eeg2fmri.train", inputs, {"model": tmp_path / "again.nc"}, params)
     one, two = (read_netcdf(tmp_path / f"{n}.nc") for n in ("whole", "again"))
     assert one.weights.equals(two.weights)
+
+
+def test_every_model_of_the_parameters_can_be_made():
+    from typing import get_args
+
+    from neuroana.eeg2fmri.steps import Model, TrainParameters, make_model
+
+    for name in get_args(Model):
+        model = make_model(TrainParameters(model=name, epochs=7, random_state=3))
+        given = model.get_params()
+        assert given.get("epochs", 7) == 7
+        assert given.get("random_state", 3) == 3

@@ -1,3 +1,5 @@
+from .attribution import pattern_attribution as pattern_attribution
+from .attribution import refit_attribution as refit_attribution
 from .band_power_ridge import AlphaRegressor as AlphaRegressor
 from .band_power_ridge import BandPowerRidge as BandPowerRidge
 from .band_power_ridge import GlobalOnly as GlobalOnly
@@ -16,6 +18,8 @@ from .mean_predictor import MeanPredictor as MeanPredictor
 from .multiscale_spectral import MultiScaleSpectralEncoder as MultiScaleSpectralEncoder
 from .network import NeuroBOLT as NeuroBOLT
 from .network import NeuroBOLTConfig as NeuroBOLTConfig
+from .network_attribution import gradient_attribution as gradient_attribution
+from .network_attribution import permutation_attribution as permutation_attribution
 from .pairing import match_bids as match_bids
 from .pairing import match_runs as match_runs
 from .pairing import pair as pair

@@ -191,7 +191,7 @@ def make_selectors(cohort, n_seeds):
     return found
 
 
-def run_family(cohort, n_draws, n_seeds):
+def run_family(cohort, n_draws, n_seeds, tasks=tuple(TASKS)):
     """Every selector and estimator at every fraction; cheap are the closed forms."""
     cheap = [k for k, n in enumerate(cohort.names) if n in CLOSED_FORM]
     dear = [k for k in range(len(cohort.names)) if k not in cheap]
@@ -200,7 +200,7 @@ def run_family(cohort, n_draws, n_seeds):
     for m, k in zip(measured, cheap):
         m._kept["spearman"] = cohort.s[k]
     rows = []
-    for task in TASKS:
+    for task in tasks:
         made = cohort.scores(task, cheap, dear)
         full = made.raw(np.ones((1, len(cohort.design.names))))[0]
         cheap_scores = scorer_of(TASKS[task], cohort.design, measured)
@@ -289,6 +289,25 @@ def against_random(table):
     return pd.DataFrame(rows, columns=columns)
 
 
+def halves_text(halves):
+    """What the surrogate gains over halves of the operators, a line a task."""
+    parts = [
+        "## Surrogate less raw scores, same random people, 10 %, halves of operators",
+        "",
+    ]
+    for task, own in halves.groupby("task", sort=False):
+        line = [f"- **{task}**:"]
+        for column in ("tau", "ndcg5", "regret"):
+            mean, half = interval(own[column])
+            line.append(f"{column} {mean:+.3f} +- {half:.3f}"
+                        f"{' (0 left out)' if abs(mean) > half else ''};")  # fmt: skip
+        line.append(f"median rho within {own['rho_within'].median():.2f}, between "
+                    f"{own['rho_between'].median():.2f}; better in "
+                    f"{int((own['tau'] > 0).sum())} of {len(own)} splits.")  # fmt: skip
+        parts.append(" ".join(line))
+    return parts
+
+
 def write_report(summary, halves, cohort, sizes):
     """All as one page, the verdicts in front."""
     from fc_leaderboard import table_text
@@ -312,19 +331,8 @@ def write_report(summary, halves, cohort, sizes):
         f"expensive ones on a tenth and their estimate {part:.0f} ({part / full:.0%}). "
         "Random people cost nothing to choose.",
         "",
-        "## Surrogate less raw scores, same random people, 10 %, halves of operators",
-        "",
+        *halves_text(halves),
     ]
-    for task, own in halves.groupby("task", sort=False):
-        line = [f"- **{task}**:"]
-        for column in ("tau", "ndcg5", "regret"):
-            mean, half = interval(own[column])
-            line.append(f"{column} {mean:+.3f} +- {half:.3f}"
-                        f"{' (0 left out)' if abs(mean) > half else ''};")  # fmt: skip
-        line.append(f"median rho within {own['rho_within'].median():.2f}, between "
-                    f"{own['rho_between'].median():.2f}; better in "
-                    f"{int((own['tau'] > 0).sum())} of {len(own)} splits.")  # fmt: skip
-        parts.append(" ".join(line))
     for task in TASKS:
         own = summary[summary["task"] == task]
         better = own[own["against random people"] == "better"]

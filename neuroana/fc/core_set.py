@@ -25,9 +25,9 @@ LOPSIDED = 0.1  # total variation above which a warning is given
 class CoreSet(Estimator):
     """Choose a part of the recordings to compare expensive operators on.
 
-    Use ``'random'`` with `stratify` unless you know better: no selector here was
-    better than random people on the data that the package was tested on. Cost: nothing
-    for random; a training of the encoder for those that need labels.
+    Use ``'random'`` with `stratify` unless your own data show better: random people are
+    hard to beat, and ``benchmarks/fc_coreset.py`` sets every selector beside them.
+    Cost: nothing for random; a training of the encoder for those that need labels.
 
     Parameters
     ----------

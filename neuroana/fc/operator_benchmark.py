@@ -324,7 +324,7 @@ class OperatorBenchmark(Estimator):
         """
         check_is_fitted(self)
         tasks = self.scores_["task"].values.tolist()
-        task = check_choice("task", tasks[0] if task is None else task, tasks)
+        task = check_choice("task", tasks[0] if task is None else str(task), tasks)
         scores = self.scores_.sel(task=task).to_numpy()
         boot = self.scores_boot_.sel(task=task).to_numpy()
         names = self.scores_["operator"].values.tolist()

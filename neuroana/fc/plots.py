@@ -21,7 +21,7 @@ def _legend(ax, families):
 
 def _task(bench, task):
     tasks = bench.scores_["task"].values.tolist()
-    return check_choice("task", tasks[0] if task is None else task, tasks)
+    return check_choice("task", tasks[0] if task is None else str(task), tasks)
 
 
 def plot_leaderboard(bench, task=None, *, ax=None, top=30):

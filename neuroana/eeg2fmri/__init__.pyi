@@ -27,6 +27,8 @@ from .kernel_models import KernelRidge as KernelRidge
 from .kernel_models import NearestNeighbour as NearestNeighbour
 from .lagged_spectral_ridge import LaggedSpectralRidge as LaggedSpectralRidge
 from .mean_predictor import MeanPredictor as MeanPredictor
+from .model_card import read_model as read_model
+from .model_card import write_model as write_model
 from .multiscale_spectral import MultiScaleSpectralEncoder as MultiScaleSpectralEncoder
 from .network import NeuroBOLT as NeuroBOLT
 from .network import NeuroBOLTConfig as NeuroBOLTConfig

@@ -62,6 +62,7 @@ from .streaming import StreamingPredictor as StreamingPredictor
 from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit
 from .triggers import audit_triggers as audit_triggers
+from .verdicts import model_verdict as model_verdict
 from .windowed_runs import WindowedRuns as WindowedRuns
 from .windowing import as_windows as as_windows
 from .windows import WindowIndex as WindowIndex

@@ -22,14 +22,14 @@ def model_verdict(statistics: pd.DataFrame, differences: pd.DataFrame) -> str:
     -------
     str
         "Linear is enough" where neither the mean over regions nor a region
-        (family-wise) is better at 5 %; otherwise which model is better, where, and by how much; or
-        that there are too few people to decide.
+        (family-wise) is better at 5 %; otherwise which model is better, where, and by
+        how much; or that there are too few people to decide.
 
     Examples
     --------
     >>> table = pd.DataFrame({"model": ["ridge", "net"], "roi": "a", "r": [0.5, 0.49]})
-    >>> apart = pd.DataFrame({"model": "net", "reference": "ridge", "roi": ["a", "mean"],
-    ...     "difference": -0.01, "p": 0.4, "p_family": 0.4, "n_people": 8})
+    >>> apart = pd.DataFrame({"model": "net", "reference": "ridge", "p": 0.4,
+    ...     "roi": ["a", "mean"], "difference": -0.01, "p_family": 0.4, "n_people": 8})
     >>> model_verdict(table, apart)
     'Linear is enough: no model is better than ridge (8 people; regions: 1).'
     """

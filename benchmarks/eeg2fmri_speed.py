@@ -73,6 +73,8 @@ def network(n_regions, *, attention=False, spectra=False):
     """The published network; parts of it literal."""
     config = NeuroBOLTConfig(n_regions=n_regions)
     net = NeuroBOLT(config, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        net.head.weight.mul_(1000)  # from near zero, so that outputs can be compared
     if attention:
         for block in net.blocks:
             block.attn.forward = types.MethodType(written_out, block.attn)
@@ -192,7 +194,7 @@ def run():
     nets = {name: network(1, **parts) for name, parts in kinds.items()}
     outputs = {name: inference_of(net, x)() for name, net in nets.items()}
     first = outputs["ours, 1 region"]
-    apart = max(float((o - first).abs().max()) for o in outputs.values())
+    apart = max(float((o - first).abs().max() / first.std()) for o in outputs.values())
     nets["ours, 64 regions"] = network(64)
     infer = interleaved({k: inference_of(net, x) for k, net in nets.items()})
     gflop = flops(nets["literal, 1 region"], x)
@@ -228,7 +230,7 @@ def run():
 
 {host}. {bench.versions("torch")}. One thread, float32, {len(CHANNELS)} channels of
 16 s, batch {BATCH}; CPU seconds, median of {REPEATS} interleaved repeats.
-Outputs of the literal network differ by {apart:.1e} at most.
+Outputs of the literal network differ by {apart:.1e} of their spread at most.
 
 {bench.table(COLUMNS, rows)}
 
@@ -244,7 +246,7 @@ Outputs of the literal network differ by {apart:.1e} at most.
 | GFLOP/s of a training step | {3 * gflop / ours:.1f} |
 | GFLOP/s of this machine's matrix product | {rate:.1f} |
 | share of that rate | {100 * found["share of matrix rate"]:.0f} % |
-| cutting a batch over a step | {100 * found["data over step"]:.1f} % |
+| cutting a batch | {1e3 * cut:.1f} ms, {100 * found["data over step"]:.2f} % of a step |
 | memory of {SCANS} scans of 20 min | {found["GiB of 29 scans"]:.2f} GiB |
 | one volume while EEG arrives | {wall:.2f} s ({cpu:.2f} s of CPU) |
 
@@ -260,7 +262,7 @@ Outputs of the literal network differ by {apart:.1e} at most.
 @pytest.mark.timeout(3_000)
 def test_all_regions_cost_a_step_of_one_and_data_never_waits():
     found = run()
-    assert found["apart"] < 1e-5
+    assert found["apart"] < 1e-4
     assert found["64 regions over 1"] <= 1.1
     assert found["64 regions over 64 networks"] >= 30
     assert found["literal over ours, training"] >= 1.0

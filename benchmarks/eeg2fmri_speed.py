@@ -246,7 +246,8 @@ Outputs of the literal network differ by {apart:.1e} of their spread at most.
 | GFLOP/s of a training step | {3 * gflop / ours:.1f} |
 | GFLOP/s of this machine's matrix product | {rate:.1f} |
 | share of that rate | {100 * found["share of matrix rate"]:.0f} % |
-| cutting a batch | {1e3 * cut:.1f} ms, {100 * found["data over step"]:.2f} % of a step |
+| cutting a batch, ms | {1e3 * cut:.1f} |
+| the same over a step | {100 * found["data over step"]:.2f} % |
 | memory of {SCANS} scans of 20 min | {found["GiB of 29 scans"]:.2f} GiB |
 | one volume while EEG arrives | {wall:.2f} s ({cpu:.2f} s of CPU) |
 

@@ -27,6 +27,8 @@ from .kernel_models import KernelRidge as KernelRidge
 from .kernel_models import NearestNeighbour as NearestNeighbour
 from .lagged_spectral_ridge import LaggedSpectralRidge as LaggedSpectralRidge
 from .mean_predictor import MeanPredictor as MeanPredictor
+from .model_card import read_model as read_model
+from .model_card import write_model as write_model
 from .multiscale_spectral import MultiScaleSpectralEncoder as MultiScaleSpectralEncoder
 from .network import NeuroBOLT as NeuroBOLT
 from .network import NeuroBOLTConfig as NeuroBOLTConfig
@@ -60,6 +62,7 @@ from .streaming import StreamingPredictor as StreamingPredictor
 from .targets import TargetScale as TargetScale
 from .triggers import TriggerAudit as TriggerAudit
 from .triggers import audit_triggers as audit_triggers
+from .verdicts import model_verdict as model_verdict
 from .windowed_runs import WindowedRuns as WindowedRuns
 from .windowing import as_windows as as_windows
 from .windows import WindowIndex as WindowIndex

@@ -10,6 +10,9 @@ from neuroana.eeg2fmri.comparison_plots import (
 )
 from neuroana.eeg2fmri.readiness import verdict
 from neuroana.eeg2fmri.scores import fisher_mean, region_scores, summary
+from neuroana.eeg2fmri.statistics import lagged_correlations, model_differences
+from neuroana.eeg2fmri.statistics_plots import plot_lags, plot_regions, plot_specific
+from neuroana.eeg2fmri.verdicts import model_verdict
 from neuroana.plot.sections import Section
 
 
@@ -62,7 +65,11 @@ def eeg2fmri_section(
         or f"BOLD of {scores['roi'].nunique()} regions from the EEG of {n_runs} runs",
         kind="eeg2fmri",
         lead=" ".join(
-            [lead(mean, scores), claim(mean, statistics), verdict(checks)]
+            [
+                lead(mean, scores, tested(predictions, mean, statistics)),
+                claim(mean, statistics),
+                verdict(checks),
+            ]
         ).replace("  ", " "),
         synthetic=bool(predictions.attrs.get("synthetic", 0)),
         numbers=numbers(predictions, scores, mean),
@@ -91,9 +98,41 @@ def eeg2fmri_section(
                 "On the validation part, which the test part never meets.",
             )
     add_tables(section, table, checks, mean)
-    if statistics is not None:
+    if statistics is not None and len(mean):
         add_statistics(section, statistics, mean)
+        add_evidence(section, predictions, statistics, best)
     return section
+
+
+def tested(predictions, mean: pd.Series, statistics) -> str:
+    """Whether linear is enough, by the test over people; empty without one."""
+    line = [m for m in mean.index if m in LINEAR]
+    other = [m for m in mean.index if m not in LINEAR + CONTROLS]
+    if statistics is None or not line or not other:
+        return ""
+    part = predictions.sel(model=[line[0], *other])
+    return model_verdict(statistics, model_differences(part, line[0]))
+
+
+def add_evidence(section, predictions, statistics, best: str) -> None:
+    """Chance, controls, the global signal and the clock, of the best model."""
+    few = statistics[statistics["model"] == best].nlargest(MOST_ROWS, "r")
+    section.add_figure(
+        plot_regions(few), f"Regions that {best} predicts",
+        "R with its interval over people; the band is what independent courses of "
+        "this length and memory reach by chance. Controls carry no neural signal.",
+    )  # fmt: skip
+    section.add_figure(
+        plot_specific(few),
+        "What is specific to a region",
+        "Below the line: R that the global signal carried.",
+    )
+    lagged = lagged_correlations(predictions.sel(model=[best]))
+    shown = few["roi"].astype(str).head(10).tolist()
+    section.add_figure(
+        plot_lags(lagged, rois=shown), "Prediction moved against the truth",
+        "The peak must be at 0; anything else is a wrong clock.",
+    )  # fmt: skip
 
 
 def mean_r(scores: pd.DataFrame) -> pd.Series:
@@ -103,8 +142,11 @@ def mean_r(scores: pd.DataFrame) -> pd.Series:
     return made.sort_values(ascending=False)
 
 
-def lead(mean: pd.Series, scores: pd.DataFrame) -> str:
-    """Whether a linear model is enough, and whether anything looks leaky."""
+def lead(mean: pd.Series, scores: pd.DataFrame, told: str = "") -> str:
+    """Whether a linear model is enough, and whether anything looks leaky.
+
+    `told` is the outcome of the test over people; without it a margin decides.
+    """
     if not len(mean):
         return "No model made a course that varies."
     kinds = {
@@ -112,7 +154,9 @@ def lead(mean: pd.Series, scores: pd.DataFrame) -> str:
         "other": [m for m in mean.index if m not in LINEAR + CONTROLS],
     }
     text = f"The best model is {mean.index[0]} with a mean R of {mean.iloc[0]:.2f}."
-    if kinds["linear"] and kinds["other"]:
+    if told:
+        text = f"{told} {text}"
+    elif kinds["linear"] and kinds["other"]:
         line, other = kinds["linear"][0], kinds["other"][0]
         gain = mean[other] - mean[line]
         if gain <= MARGIN:
@@ -145,8 +189,8 @@ def claim(mean: pd.Series, statistics) -> str:
     n = int((own.loc[known, "p_family"] < 0.05).sum())
     special = int((own.loc[known, "p_specific"] < 0.05).sum())
     text = (
-        f"It beats surrogates in {n} of {len(own)} regions (family-wise 5 %), and in "
-        f"{special} once the global signal is taken out."
+        f"{mean.index[0]} beats surrogates in {n} of {len(own)} regions "
+        f"(family-wise 5 %), and in {special} once the global signal is taken out."
     )
     controls = own[own["control"].astype(bool) & (own["p_family"] < 0.05)]
     if len(controls):

@@ -90,6 +90,7 @@ def operator(
     ...     return np.swapaxes(s, 1, 2) @ s / x.shape[1]
     >>> covariance_of_signs(np.random.default_rng(0).normal(size=(50, 3))).shape
     (3, 3)
+    >>> del na.fc.registry.OPERATORS["covariance_of_signs"]  # and out again
     """
     check_choice("family", family, FAMILIES)
     operations(cost, n_time=10, n_roi=3)

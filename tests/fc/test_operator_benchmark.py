@@ -131,7 +131,7 @@ def test_benchmark_labels_and_ranks(people):
 
 def test_each_fault_gets_its_status_and_the_run_goes_on(people, faulty, tmp_path):
     MARK[0] = float(people[3]["signal"].values[0, 0])
-    model = bench(operators=["pearson", *faulty], time_limit=0.5, memory_limit="500MB",
+    model = bench(operators=["pearson", *faulty], time_limit=2.0, memory_limit="500MB",
                   store=tmp_path, n_jobs=2)  # fmt: skip
     found = model.fit(people)
     status = found.status_.to_pandas()

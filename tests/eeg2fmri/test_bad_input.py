@@ -92,7 +92,7 @@ def test_eeg_that_says_microvolt_is_refused_whatever_its_values(runs):
 
 
 def test_the_network_refuses_windows_at_another_rate():
-    with pytest.raises(NeuroanaError):
+    with pytest.raises(ShapeError, match="3200"):
         network()(torch.zeros(1, len(CHANNELS), 4000))
 
 
@@ -276,7 +276,7 @@ def test_a_run_that_trained_the_model_is_refused_as_a_test(runs):
 
 
 def test_no_protocol_tests_closer_than_the_window(runs):
-    with pytest.raises(NeuroanaError):
+    with pytest.raises(LeakageError, match="share no EEG"):
         compare_models(runs, BandPowerRidge(), n_splits=2, gap=5.0)
 
 

@@ -98,7 +98,7 @@ class OperatorBenchmark(Estimator):
         ok, error, timeout, oom or skipped.
     confounds_ : DataArray (task,)
         Score of the confounds alone.
-    similarity_ : DataArray (operator, sample, sample_)
+    similarity_ : DataArray (operator, sample, ``sample_``)
     person_ : DataArray (sample,)
 
     Raises

@@ -124,7 +124,7 @@ def _place(function: Callable) -> str:
 
 
 def load_operators() -> dict[str, Operator]:
-    """All operators: ours, those of installed packages, those of this session."""
+    """All operators: ours, those of installed packages, those defined since."""
     if not _loaded:
         from importlib.metadata import entry_points
 

@@ -48,7 +48,7 @@ FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.5)
 N_DRAWS = {"random": 20, "selector": 20, "split": 4}
 N_SEEDS = 5  # of selectors that are trained
 N_SPLITS = 20
-ESTIMATE_SECONDS = 0.01  # an operator and core-set, measured here
+ESTIMATE_SECONDS = 0.01  # an operator and core-set, assumed, not measured
 TASKS = {
     "fingerprint": na.fc.Task("fingerprint"),
     "site": na.fc.Task("group", label="site", score="margin", site_aware=False),

@@ -4,7 +4,6 @@ import numpy as np
 
 from neuroana.core.checks import check_number
 from neuroana.eeg2fmri.network_regressor import NetworkRegressor
-from neuroana.learn.training import TrainingPlan
 
 
 class CompactEnvelopeNet(NetworkRegressor):
@@ -70,15 +69,6 @@ class CompactEnvelopeNet(NetworkRegressor):
         self.progress = progress
         self.paper_mode = paper_mode
         self.allow_overlap = allow_overlap
-
-    def _plan(self, n_train):
-        return TrainingPlan(
-            epochs=self.epochs, batch_size=self.batch_size, lr=self.lr,
-            min_lr=self.lr * 1e-2, warmup_epochs=self.warmup_epochs,
-            weight_decay=self.weight_decay, patience=self.patience,
-            monitor=self.monitor, precision="32-true", device=self.device,
-            seed=self.seed_, progress=self.progress,
-        )  # fmt: skip
 
     def _prepare(self, windows, Y):
         check_number("n_virtual", self.n_virtual, minimum=1, integer=True)

@@ -47,8 +47,14 @@ class NetworkRegressor(WindowRegressor):
     checkpoint: Any = None
 
     def _plan(self, n_train: int) -> TrainingPlan:
-        """Training as the parameters say."""
-        raise TypeError(f"{type(self).__name__} has no plan")
+        """Training as the parameters say; what a small network needs."""
+        return TrainingPlan(
+            epochs=self.epochs, batch_size=self.batch_size, lr=self.lr,
+            min_lr=self.lr * 1e-2, warmup_epochs=self.warmup_epochs,
+            weight_decay=self.weight_decay, patience=self.patience,
+            monitor=self.monitor, precision="32-true", device=self.device,
+            seed=self.seed_, progress=self.progress,
+        )  # fmt: skip
 
     def _build(self, windows: WindowedRuns, n_regions: int, generator: Any) -> Any:
         """The network, with its first weights."""

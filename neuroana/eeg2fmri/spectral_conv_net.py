@@ -6,7 +6,6 @@ import xarray as xr
 from neuroana.core.checks import check_number
 from neuroana.eeg2fmri.features import Standardiser, check_bands, lagged_power
 from neuroana.eeg2fmri.network_regressor import NetworkRegressor
-from neuroana.learn.training import TrainingPlan
 
 
 N_LAGS = 16
@@ -81,15 +80,6 @@ class SpectralConvNet(NetworkRegressor):
         self.progress = progress
         self.paper_mode = paper_mode
         self.allow_overlap = allow_overlap
-
-    def _plan(self, n_train):
-        return TrainingPlan(
-            epochs=self.epochs, batch_size=self.batch_size, lr=self.lr,
-            min_lr=self.lr * 1e-2, warmup_epochs=self.warmup_epochs,
-            weight_decay=self.weight_decay, patience=self.patience,
-            monitor=self.monitor, precision="32-true", device=self.device,
-            seed=self.seed_, progress=self.progress,
-        )  # fmt: skip
 
     def _prepare(self, windows, Y):
         check_number("n_hidden", self.n_hidden, minimum=1, integer=True)

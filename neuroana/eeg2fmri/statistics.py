@@ -27,13 +27,12 @@ from neuroana.core.checks import check_names, check_number, message
 from neuroana.core.errors import ParameterError
 from neuroana.core.progress import track
 from neuroana.core.random import branch, branch_seed, draw_seed
-from neuroana.eeg2fmri.scores import LEAST, fisher_mean
+from neuroana.eeg2fmri.scores import LEAST, correlation, fisher_mean
 from neuroana.learn.series_tests import (
     bartlett_test,
     filled,
     phase_test,
     sign_flip_test,
-    standardized,
 )
 
 
@@ -372,7 +371,7 @@ def fisher_of_people(spans: Spans, people: np.ndarray) -> np.ndarray:
 def correlations(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """R of the columns of two spans, the longer one cut."""
     n = min(len(truth), len(prediction))
-    return (standardized(truth[:n]) * standardized(prediction[:n])).sum(axis=0)
+    return correlation(prediction[:n], truth[:n])
 
 
 def interval_over(z: np.ndarray, seed: int, *, back: bool = True):

@@ -5,7 +5,6 @@ verdict says why, and the others go on. Workers are forked where the system can,
 operators defined in a notebook are known to them.
 """
 
-import multiprocessing
 import os
 import resource
 import subprocess
@@ -16,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
+
+from neuroana.fc.limits import cap_memory, process_context
 
 
 POLL = 0.2  # seconds between two looks at the memory of the workers
@@ -72,24 +73,12 @@ def _peak_bytes() -> int:
     return peak * (1 if sys.platform == "darwin" else 1024)
 
 
-def _limit_memory(n_bytes: int) -> None:
-    """Let allocations beyond what the process has now fail."""
-    if sys.platform != "linux":
-        return
-    with open("/proc/self/statm") as file:
-        mapped = int(file.read().split()[0]) * resource.getpagesize()
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    wanted = mapped + n_bytes
-    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
-
-
 def _work(job: Job, pipe) -> None:
     start, before = time.perf_counter(), _peak_bytes()
     status, said = "ok", ""
     try:
         if job.memory_limit is not None:
-            _limit_memory(job.memory_limit)
+            cap_memory(job.memory_limit)
         job.function(*job.arguments)
     except MemoryError as error:
         status, said = "oom", str(error) or "out of memory"
@@ -108,11 +97,6 @@ class _Running:
     pipe: Any
     start: float
     first_bytes: int
-
-
-def _context():
-    kinds = multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
 
 
 def _started(job: Job, context) -> _Running:
@@ -145,7 +129,7 @@ def run_capped(queue: deque, *, n_jobs: int = 1) -> Iterator[tuple[Job, Verdict]
     ['timeout', 'ok']
     """
     n_jobs = n_jobs if n_jobs > 0 else os.cpu_count() or 1
-    context = _context()
+    context = process_context()
     running: list[_Running] = []
     try:
         while queue or running:

@@ -60,8 +60,7 @@ def run_limited(
     >>> run_limited(sum, [1, 2], time_limit=30.0)
     3
     """
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("fork" if "fork" in methods else None)
+    context = process_context()
     here, there = context.Pipe(duplex=False)
     child = context.Process(
         target=_answer, args=(there, memory_limit, function, args), daemon=True
@@ -101,7 +100,7 @@ def _answer(pipe: Any, memory_limit: int | None, function: Callable, args: tuple
     """In the child: compute, and send what came of it."""
     try:
         if memory_limit is not None:
-            _cap(memory_limit)
+            cap_memory(memory_limit)
         answer = ("result", function(*args))
     except MemoryError as error:
         answer = ("memory", f"MemoryError: {error}")
@@ -114,13 +113,23 @@ def _answer(pipe: Any, memory_limit: int | None, function: Callable, args: tuple
     pipe.close()
 
 
-def _cap(n_bytes: int) -> None:
-    """Let this process take no more than some bytes beyond what it has."""
+def cap_memory(n_bytes: int) -> None:
+    """Let this process take no more than some bytes beyond what it has, on Linux."""
     try:
         import resource
 
         with open("/proc/self/statm", encoding="ascii") as file:
             held = int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + n_bytes, held + n_bytes))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        wanted = held + n_bytes
+        if hard != resource.RLIM_INFINITY:
+            wanted = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
     except (ImportError, OSError, ValueError):
         return
+
+
+def process_context() -> Any:
+    """Where processes are made: by a fork if the system can, so that they know all."""
+    kinds = multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
